@@ -1,0 +1,13 @@
+//! Who owns what: the table that is folded from the topic `accounts`, and the rules that read it. It knows no log, no
+//! clock and no socket: the same events in the same order give the same table everywhere.
+
+mod address;
+mod fold;
+mod resolve;
+mod seal;
+mod table;
+
+pub use address::{InvalidAddress, normalise, split_domain};
+pub use resolve::Route;
+pub use seal::Sealer;
+pub use table::{Access, Account, CatchAll, Domain, Key, Reserved, Table};

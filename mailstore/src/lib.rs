@@ -1,0 +1,165 @@
+//! What can be read back: the views that are folded from the log, behind one trait with two bodies (embedded here, CQL
+//! later). It knows the events, and nothing of how they reach it or who asks.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use schemas::event::{Address, Attachment, Folder, MailRaw};
+use schemas::{EntryId, Event, MessageId, Position};
+use serde::{Deserialize, Serialize};
+
+/// An event and the place where it stands. A store folds each place once, in any order of topics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fact {
+    pub position: Position,
+    pub event: Event,
+}
+
+/// An entry as its readers see it: every column of its message and its own flags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub id: String,
+    pub inbox: String,
+    pub original_inbox: String,
+    pub recipients: Vec<String>,
+    /// Milliseconds since 1970.
+    pub received_at: i64,
+    pub envelope: Envelope,
+    pub from: Vec<Address>,
+    pub to: Vec<Address>,
+    pub cc: Vec<Address>,
+    pub bcc: Vec<Address>,
+    pub subject: String,
+    pub links: Vec<String>,
+    pub attachments: Vec<Attachment>,
+    pub problems: Vec<String>,
+    pub spam: f64,
+    pub folder: Folder,
+    pub read: bool,
+    /// The account that starred it.
+    pub saved_by: Option<String>,
+    pub labels: Vec<String>,
+}
+
+/// What SMTP saw, without the bytes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    pub mail_from: String,
+    pub peer_ip: Option<String>,
+    pub received_by: String,
+    pub helo: Option<String>,
+    pub esmtp: bool,
+    pub tls: bool,
+    pub size_bytes: u64,
+}
+
+/// Which entries, newest first: by time of receipt, then by id, both falling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListQuery {
+    pub scope: Scope,
+    /// Entries received at this time or before, in milliseconds since 1970.
+    pub until_ms: Option<i64>,
+    /// Entries that come after this one in the list.
+    pub after: Option<EntryId>,
+    pub limit: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Inbox(String),
+    /// What an account has starred.
+    StarredBy(String),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub messages: u64,
+    pub unread: u64,
+}
+
+/// What the sweep may remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Entries received before this time go, unless they are starred.
+    pub received_before_ms: Option<i64>,
+    /// The oldest entries that are not starred go until the mail kept is not larger than this.
+    pub max_bytes: Option<u64>,
+    /// Places on `mail.raw` that the log is about to give up: bytes before them are copied out of the log, for every
+    /// entry that stays.
+    pub raw_before: Vec<Position>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swept {
+    pub messages_removed: u64,
+    pub messages_copied_out: u64,
+}
+
+/// Named for what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Try the same again later.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// Stop: going on would lose or mix something.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// Stop: the store was filled from another log.
+    #[error("the store was filled from the log {stored}, and this is the log {given}")]
+    OtherLog { stored: String, given: String },
+}
+
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Where the bytes of a message that a store holds by reference lie: in the log.
+pub trait RawSource: Send + Sync + 'static {
+    /// The record of `mail.raw` at this place; `None` when the log has given it up.
+    fn read(&self, position: Position) -> Result<Option<MailRaw>>;
+}
+
+/// The views of the mail, as their readers and the sink use them.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Where the fold stands: in each partition it has seen, the next place to fold.
+    async fn positions(&self) -> Result<Vec<Position>>;
+
+    /// Folds the facts and moves the positions, both or neither. What lies behind the positions is ignored.
+    async fn apply(&self, facts: Vec<Fact>, positions: &[Position]) -> Result<()>;
+
+    async fn list(&self, query: &ListQuery) -> Result<Vec<Entry>>;
+
+    async fn entry(&self, id: &EntryId) -> Result<Option<Entry>>;
+
+    async fn counts(&self, inbox: &str) -> Result<Counts>;
+
+    /// The bytes of a message as it arrived.
+    async fn raw(&self, id: &MessageId) -> Result<Option<Bytes>>;
+}
+
+/// What an operator does to a store.
+#[async_trait]
+pub trait Upkeep: Store {
+    /// Removes what is deleted or past its retention.
+    async fn sweep(&self, retention: &Retention) -> Result<Swept>;
+
+    /// Every view as canonical JSON lines, in one order, whatever order the facts came in.
+    async fn dump(&self, line: &mut (dyn FnMut(String) -> std::io::Result<()> + Send)) -> Result<()>;
+
+    /// New, empty tables beside these: fold into them, then [`Upkeep::switch`].
+    async fn rebuild(&self) -> Result<Box<dyn Store>>;
+
+    /// Copies into the tables being rebuilt every message whose bytes lie before these places on `mail.raw`, with its
+    /// flags and bytes: the log does not hold it any more.
+    async fn carry_over(&self, raw_before: &[Position]) -> Result<u64>;
+
+    /// Makes the rebuilt tables the ones that are read and folded into, and drops the old.
+    async fn switch(&self) -> Result<()>;
+
+    /// Messages and entries: in the tables being read, and in those being rebuilt.
+    async fn totals(&self) -> Result<(Totals, Option<Totals>)>;
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub messages: u64,
+    pub entries: u64,
+}

@@ -1,0 +1,26 @@
+//! `dead.letters`: what could not be processed.
+
+use apache_avro::serde::{bytes as avro_bytes, bytes_opt as avro_bytes_opt};
+use serde::{Deserialize, Serialize};
+
+use super::HeaderField;
+
+/// A record that could not be processed: where it stood, why, and the record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// `topic/partition/offset` of the record.
+    pub origin: String,
+    pub topic: String,
+    pub partition: i32,
+    pub offset: i64,
+    /// The stage that could not process it.
+    pub stage: String,
+    pub cause: String,
+    /// When the log took the record, in milliseconds since 1970.
+    pub timestamp: i64,
+    #[serde(with = "avro_bytes_opt")]
+    pub key: Option<Vec<u8>>,
+    pub headers: Vec<HeaderField>,
+    #[serde(with = "avro_bytes")]
+    pub value: Vec<u8>,
+}

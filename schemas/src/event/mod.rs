@@ -1,0 +1,53 @@
+//! One type for the value of each topic, and [`Event`], which is any of them.
+
+mod account;
+mod action;
+mod dead;
+mod model;
+mod parsed;
+mod raw;
+mod released;
+mod routed;
+mod scored;
+
+pub use account::{AccountChange, AccountEvent, AddressSettings, ForwardKind, ForwardTarget};
+pub use action::{ActionChange, MailAction};
+pub use dead::DeadLetter;
+pub use model::SpamModel;
+pub use parsed::{Address, Attachment, HeaderField, MailParsed};
+pub use raw::{Door, MailRaw, Peer, Tls};
+pub use released::ReleasedSchema;
+pub use routed::{Folder, MailRouted, RoutedEntry};
+pub use scored::{MailScored, TokenWeight};
+
+use crate::Topic;
+
+/// The value of a record of any topic.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    Raw(MailRaw),
+    Parsed(MailParsed),
+    Scored(MailScored),
+    Routed(MailRouted),
+    Action(MailAction),
+    Model(SpamModel),
+    Account(AccountEvent),
+    Dead(DeadLetter),
+    Schema(ReleasedSchema),
+}
+
+impl Event {
+    pub const fn topic(&self) -> Topic {
+        match self {
+            Self::Raw(_) => Topic::MailRaw,
+            Self::Parsed(_) => Topic::MailParsed,
+            Self::Scored(_) => Topic::MailScored,
+            Self::Routed(_) => Topic::MailRouted,
+            Self::Action(_) => Topic::MailActions,
+            Self::Model(_) => Topic::SpamModels,
+            Self::Account(_) => Topic::Accounts,
+            Self::Dead(_) => Topic::DeadLetters,
+            Self::Schema(_) => Topic::Schemas,
+        }
+    }
+}

@@ -100,7 +100,9 @@ mod tests {
     #[test]
     fn what_is_no_id_is_refused() {
         let id = MessageId::from_parts(0, [0; 10]);
-        for text in [String::new(), id.to_string(), format!("{id}-"), format!("{id}-01"), format!("{id}-x"), "../x-0".into()] {
+        for text in
+            [String::new(), id.to_string(), format!("{id}-"), format!("{id}-01"), format!("{id}-x"), "../x-0".into()]
+        {
             assert!(text.parse::<EntryId>().is_err(), "{text}");
         }
     }

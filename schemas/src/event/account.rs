@@ -18,21 +18,61 @@ pub struct AccountEvent {
 /// In Avro a union of records, one a variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountChange {
-    AccountCreated { account: String, email: String, admin: bool },
-    AccountRemoved { account: String },
+    AccountCreated {
+        account: String,
+        email: String,
+        admin: bool,
+    },
+    AccountRemoved {
+        account: String,
+    },
     /// A key is known by the SHA-256 of its text, in hexadecimal.
-    KeyCreated { account: String, name: String, key_sha256: String },
-    KeyRevoked { account: String, key_sha256: String },
-    DomainAdded { domain: String, owner: String, private: bool },
-    DomainChanged { domain: String, private: bool, enable_websocket: bool },
-    DomainRemoved { domain: String },
-    AddressReserved { address: String, owner: String, settings: AddressSettings },
+    KeyCreated {
+        account: String,
+        name: String,
+        key_sha256: String,
+    },
+    KeyRevoked {
+        account: String,
+        key_sha256: String,
+    },
+    DomainAdded {
+        domain: String,
+        owner: String,
+        private: bool,
+    },
+    DomainChanged {
+        domain: String,
+        private: bool,
+        enable_websocket: bool,
+    },
+    DomainRemoved {
+        domain: String,
+    },
+    AddressReserved {
+        address: String,
+        owner: String,
+        settings: AddressSettings,
+    },
     /// The settings as they are from now on; what has not changed is repeated.
-    AddressChanged { address: String, settings: AddressSettings },
-    AddressReleased { address: String, owner: String },
+    AddressChanged {
+        address: String,
+        settings: AddressSettings,
+    },
+    AddressReleased {
+        address: String,
+        owner: String,
+    },
     /// The catch-all of a domain: `*@domain`, saved to `inbox`.
-    CatchAllSet { domain: String, owner: String, inbox: String, settings: AddressSettings },
-    CatchAllRemoved { domain: String },
+    CatchAllSet {
+        domain: String,
+        owner: String,
+        inbox: String,
+        settings: AddressSettings,
+    },
+    CatchAllRemoved {
+        domain: String,
+    },
 }
 
 /// What an address or a catch-all is set to do.

@@ -21,10 +21,21 @@ pub struct MailAction {
 /// In Avro a union of records, one a variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ActionChange {
-    Read { read: bool },
+    Read {
+        read: bool,
+    },
     /// By whom it is kept; null is not starred.
-    Starred { saved_by: Option<String> },
-    Labelled { label: String, present: bool },
-    Moved { folder: Folder },
-    Deleted { deleted: bool },
+    Starred {
+        saved_by: Option<String>,
+    },
+    Labelled {
+        label: String,
+        present: bool,
+    },
+    Moved {
+        folder: Folder,
+    },
+    Deleted {
+        deleted: bool,
+    },
 }

@@ -7,7 +7,7 @@ mod resolve;
 mod seal;
 mod table;
 
-pub use address::{InvalidAddress, normalise, split_domain};
+pub use address::{DEFAULT_DOMAIN, InvalidAddress, MAX_ADDRESS_BYTES, normalise, normalise_domain, split_domain};
 pub use resolve::Route;
 pub use seal::Sealer;
-pub use table::{Access, Account, CatchAll, Domain, Key, Reserved, Table};
+pub use table::{Access, Account, CatchAll, Domain, Key, Reserved, Table, key_sha256};

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use schemas::event::AddressSettings;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::address::{hex, split_domain};
 
 /// Accounts and what they own, as the events up to `offset` say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,4 +81,74 @@ pub enum Access {
     Public,
     /// It belongs to somebody else.
     Other,
+}
+
+impl Table {
+    /// The offset of the next event on `accounts`: the table says what the events before it say.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub fn account(&self, id: &str) -> Option<&Account> {
+        self.accounts.get(id)
+    }
+
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values()
+    }
+
+    /// The account that a key opens. The hash is looked up, so the time that it takes says nothing about any key.
+    pub fn account_by_key(&self, key_text: &str) -> Option<&Account> {
+        self.keys.get(&key_sha256(key_text)).and_then(|account| self.account(account))
+    }
+
+    /// The reservation of an address in its one spelling.
+    pub fn reserved(&self, address: &str) -> Option<&Reserved> {
+        self.addresses.get(address)
+    }
+
+    /// What an account has reserved, in order of the addresses.
+    pub fn reserved_of(&self, owner: &str) -> impl Iterator<Item = &Reserved> {
+        self.addresses.values().filter(move |reserved| reserved.owner == owner)
+    }
+
+    pub fn domain(&self, domain: &str) -> Option<&Domain> {
+        self.domains.get(domain)
+    }
+
+    pub fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.domains.values()
+    }
+
+    pub fn catch_all(&self, domain: &str) -> Option<&CatchAll> {
+        self.catch_alls.get(domain)
+    }
+
+    pub fn catch_alls(&self) -> impl Iterator<Item = &CatchAll> {
+        self.catch_alls.values()
+    }
+
+    /// What an account may do with an inbox, given in its one spelling ([`Table::inbox_of`]).
+    ///
+    /// Whoever reserved the address owns it; then the inbox of a domain's catch-all is the catch-all's owner's; then
+    /// every address of a domain is the domain's owner's, and closed to others unless the domain is public.
+    pub fn access(&self, account_id: &str, inbox: &str) -> Access {
+        let owned_by = |owner: &str| if owner == account_id { Access::Own } else { Access::Other };
+        if let Some(reserved) = self.reserved(inbox) {
+            return owned_by(&reserved.owner);
+        }
+        let Some((_, domain)) = split_domain(inbox) else { return Access::Public };
+        if let Some(catch_all) = self.catch_all(domain).filter(|all| all.inbox == inbox || inbox.starts_with("*@")) {
+            return owned_by(&catch_all.owner);
+        }
+        match self.domain(domain) {
+            Some(known) if known.private || known.owner == account_id => owned_by(&known.owner),
+            Some(_) | None => Access::Public,
+        }
+    }
+}
+
+/// How a key is known to the table: the SHA-256 of its text, in hexadecimal.
+pub fn key_sha256(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
 }

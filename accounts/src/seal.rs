@@ -62,6 +62,7 @@ impl Sealer {
             ForwardKind::Webhook => "webhook",
             ForwardKind::Slack => "slack",
             ForwardKind::Mail => "mail",
+            ForwardKind::Unknown => "unknown",
         };
         let mut context = hmac::Context::with_key(&self.names);
         for part in [kind, owner, target] {

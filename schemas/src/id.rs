@@ -3,11 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A message: 26 characters of Crockford's base 32 in lower case (a ULID), so ids sort by arrival.
 /// Drawn once, when the message arrives; every other id is derived from it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct MessageId(String);
 
@@ -60,6 +61,13 @@ impl FromStr for MessageId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = text.len() == LENGTH && text.bytes().all(|byte| ALPHABET.contains(&byte));
         if known { Ok(Self(text.to_owned())) } else { Err(InvalidId(text.chars().take(64).collect())) }
+    }
+}
+
+/// What is read is checked, whoever wrote it.
+impl<'de> Deserialize<'de> for MessageId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

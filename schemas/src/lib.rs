@@ -4,10 +4,13 @@
 pub mod codec;
 pub mod event;
 pub mod id;
+mod octets;
 pub mod record;
+pub mod released;
 pub mod topic;
 
 pub use event::Event;
 pub use id::{EntryId, MessageId};
 pub use record::{NewRecord, Position, Record};
+pub use released::released;
 pub use topic::Topic;

@@ -1,6 +1,5 @@
 //! `accounts`: who owns what. Every change is an event, and the earlier one wins.
 
-use apache_avro::serde::bytes as avro_bytes;
 use serde::{Deserialize, Serialize};
 
 /// A change to an account or to what it owns.
@@ -91,7 +90,7 @@ pub struct ForwardTarget {
     pub id: String,
     pub kind: ForwardKind,
     /// URL or address, sealed with the installation's key.
-    #[serde(with = "avro_bytes")]
+    #[serde(with = "crate::octets")]
     pub sealed_target: Vec<u8>,
 }
 
@@ -100,4 +99,6 @@ pub enum ForwardKind {
     Webhook,
     Slack,
     Mail,
+    /// A kind that this program doesn't know, since a newer one wrote it: nothing is sent.
+    Unknown,
 }

@@ -1,6 +1,5 @@
 //! `dead.letters`: what could not be processed.
 
-use apache_avro::serde::{bytes as avro_bytes, bytes_opt as avro_bytes_opt};
 use serde::{Deserialize, Serialize};
 
 use super::HeaderField;
@@ -18,9 +17,9 @@ pub struct DeadLetter {
     pub cause: String,
     /// When the log took the record, in milliseconds since 1970.
     pub timestamp: i64,
-    #[serde(with = "avro_bytes_opt")]
+    #[serde(with = "crate::octets::optional")]
     pub key: Option<Vec<u8>>,
     pub headers: Vec<HeaderField>,
-    #[serde(with = "avro_bytes")]
+    #[serde(with = "crate::octets")]
     pub value: Vec<u8>,
 }

@@ -1,6 +1,5 @@
 //! `spam.models`: trained models.
 
-use apache_avro::serde::bytes as avro_bytes;
 use serde::{Deserialize, Serialize};
 
 /// A trained model, under its name as key.
@@ -15,6 +14,6 @@ pub struct SpamModel {
     pub spam_messages: i64,
     pub ham_messages: i64,
     /// Token counts, in the form that the scorer reads.
-    #[serde(with = "avro_bytes")]
+    #[serde(with = "crate::octets")]
     pub counts: Vec<u8>,
 }

@@ -1,6 +1,5 @@
 //! `mail.raw`: a message as it arrived.
 
-use apache_avro::serde::bytes as avro_bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::MessageId;
@@ -29,7 +28,7 @@ pub struct MailRaw {
     /// Whether MAIL asked for SMTPUTF8 (RFC 6531).
     pub smtputf8: bool,
     /// The mail, CRLF line ends, dot-stuffing removed.
-    #[serde(with = "avro_bytes")]
+    #[serde(with = "crate::octets")]
     pub content: Vec<u8>,
 }
 

@@ -52,3 +52,20 @@ fn items(schema: &Schema, names: &HashMap<Name, &Schema>, depth: usize) -> Resul
     }
     Ok(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(arrays: usize) -> Schema {
+        let json =
+            (0..arrays).fold(r#""string""#.to_owned(), |inner, _| format!(r#"{{"type":"array","items":{inner}}}"#));
+        Schema::parse_str(&json).unwrap()
+    }
+
+    #[test]
+    fn types_may_be_nested_to_the_limit_and_not_beyond() {
+        assert!(check(&nested(MAX_DEPTH)).is_ok());
+        assert!(check(&nested(MAX_DEPTH + 1)).is_err());
+    }
+}

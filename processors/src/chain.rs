@@ -1,0 +1,51 @@
+//! The three steps in one go: the message is read once, and each step's result is a fact of its own.
+
+use accounts::Table;
+use schemas::event::{MailParsed, MailRaw, MailRouted, MailScored};
+
+use crate::spam::Models;
+use crate::{parse, route, spam};
+
+/// What the processors conclude from one message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Facts {
+    pub parsed: MailParsed,
+    pub scored: MailScored,
+    pub routed: MailRouted,
+}
+
+/// Parses, scores and routes a message that stands at `raw_offset` on `mail.raw`.
+pub fn process(raw: &MailRaw, raw_offset: i64, accounts: &Table, models: &Models) -> Facts {
+    let parsed = parse::parse(raw, raw_offset);
+    let scored = spam::score(&parsed, models);
+    let routed = route::route(raw, raw_offset, scored.score, accounts);
+    Facts { parsed, scored, routed }
+}
+
+/// What can still be said about a message that could not be processed: it reaches its inboxes, and says why no more
+/// is known about it.
+pub fn minimal(raw: &MailRaw, raw_offset: i64, accounts: &Table, cause: &str) -> Facts {
+    let parsed = MailParsed {
+        message_id: raw.message_id.clone(),
+        raw_offset,
+        headers: Vec::new(),
+        from: Vec::new(),
+        to: Vec::new(),
+        cc: Vec::new(),
+        bcc: Vec::new(),
+        reply_to: Vec::new(),
+        subject: String::new(),
+        date: None,
+        text: None,
+        text_cut: false,
+        html: None,
+        html_cut: false,
+        links: Vec::new(),
+        attachments: Vec::new(),
+        size_bytes: i64::try_from(raw.content.len()).unwrap_or(i64::MAX),
+        problems: vec![format!("the message could not be processed: {cause}")],
+    };
+    let scored = spam::unscored(&parsed);
+    let routed = route::route(raw, raw_offset, scored.score, accounts);
+    Facts { parsed, scored, routed }
+}

@@ -1,0 +1,117 @@
+//! What a message says, as far as it can be read. `structure` finds the parts in one pass and within limits, so that
+//! mail-parser, which reads values and encodings, never sees more than a field or a part.
+//!
+//! - Text and HTML are cut at [`limits::MAX_TEXT_BYTES`] in the fact; whoever reads a message gets them whole
+//!   ([`read`]), and the bytes as they arrived stay on `mail.raw`.
+//! - A text part's CRLF becomes LF. The line end before a delimiter is the delimiter's.
+//! - Nested messages are attachments.
+
+mod attachments;
+mod body;
+mod decode;
+mod fields;
+mod html;
+mod html_text;
+pub mod limits;
+mod links;
+pub mod read;
+mod structure;
+mod values;
+
+use schemas::event::{Address, HeaderField, MailParsed, MailRaw};
+
+use self::fields::Field;
+use self::limits::{MAX_ADDRESSES, MAX_ATTACHMENTS, MAX_HEADER_VALUES_BYTES, MAX_LINKS, MAX_TEXT_BYTES, Problems, cut};
+use self::links::Links;
+use self::structure::{Mail, field};
+
+/// Fields that a message has at most once (RFC 5322 3.6), and that readers would show differently if it had two.
+const AT_MOST_ONCE: [&str; 9] =
+    ["from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "content-type"];
+
+/// Reads a message that stands at `raw_offset` on `mail.raw`.
+pub fn parse(raw: &MailRaw, raw_offset: i64) -> MailParsed {
+    let Mail { fields, leaves, mut problems } = Mail::read(&raw.content);
+    let headers = header_fields(&fields, &mut problems);
+    name_ambiguous(&fields, &mut problems);
+    let body = body::read(&leaves, MAX_TEXT_BYTES, &mut problems);
+    let mut links = Links::default();
+    links.add_text(body.text.content.as_deref().unwrap_or_default());
+    links.add_html(body.html.content.as_deref().unwrap_or_default());
+    if links.over {
+        problems.add(format!("the message has more than the {MAX_LINKS} links that are kept"));
+    }
+    let attachments = attachments::of(&leaves, &body.leaves).take(MAX_ATTACHMENTS).map(|(one, _)| one).collect();
+    let mut room = MAX_ADDRESSES;
+    let mut all = |name: &str| addresses(&fields, name, &mut room, &mut problems);
+    let (from, to, cc, bcc, reply_to) = (all("from"), all("to"), all("cc"), all("bcc"), all("reply-to"));
+    MailParsed {
+        message_id: raw.message_id.clone(),
+        raw_offset,
+        headers,
+        from,
+        to,
+        cc,
+        bcc,
+        reply_to,
+        subject: field(&fields, "subject").map(values::text).unwrap_or_default(),
+        date: field(&fields, "date").and_then(values::date),
+        text: body.text.content,
+        text_cut: body.text.is_cut,
+        html: body.html.content,
+        html_cut: body.html.is_cut,
+        links: links.into_list(),
+        attachments,
+        size_bytes: i64::try_from(raw.content.len()).unwrap_or(i64::MAX),
+        problems: problems.into_texts(),
+    }
+}
+
+/// The fields as they are read, names as sent.
+fn header_fields(fields: &[Field<'_>], problems: &mut Problems) -> Vec<HeaderField> {
+    let mut room = MAX_HEADER_VALUES_BYTES;
+    let mut headers = Vec::with_capacity(fields.len());
+    for field in fields {
+        let (value, was_cut) = cut(values::text(field.value), room);
+        room -= value.len();
+        headers.push(HeaderField { name: field.name.to_owned(), value });
+        if was_cut {
+            problems.add(format!("the header says more than the {MAX_HEADER_VALUES_BYTES} bytes that are kept"));
+            break;
+        }
+    }
+    headers
+}
+
+/// The mailboxes of every field of this name.
+fn addresses(fields: &[Field<'_>], name: &str, room: &mut usize, problems: &mut Problems) -> Vec<Address> {
+    let mut found = Vec::new();
+    for field in fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)) {
+        if found.len() > *room {
+            break;
+        }
+        values::addresses(field.value, &mut found);
+    }
+    if found.len() > *room {
+        problems.add(format!("the header names more than the {MAX_ADDRESSES} addresses that are kept"));
+        found.truncate(*room);
+    }
+    *room -= found.len();
+    found
+}
+
+/// HTML read as text, for the tokens of the spam score.
+pub(crate) fn html_as_text(html: &str) -> String {
+    html_text::to_text(html, false)
+}
+
+fn name_ambiguous(fields: &[Field<'_>], problems: &mut Problems) {
+    for name in AT_MOST_ONCE {
+        if fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).nth(1).is_some() {
+            problems.add(format!("ambiguous: the header has more than one {name}"));
+        }
+    }
+    if fields.iter().any(|field| memchr::memchr(0, field.value).is_some()) {
+        problems.add("ambiguous: the header has NUL bytes");
+    }
+}

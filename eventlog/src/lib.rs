@@ -1,11 +1,23 @@
 //! The log: topics, partitions, offsets and groups, behind one trait with two bodies (embedded here, Kafka later), and
 //! the runner, which alone moves positions. It knows nothing of what the records mean.
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+pub mod embedded;
+pub mod follow;
+pub mod metric;
+pub mod partition;
+pub mod progress;
+pub mod runner;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use schemas::record::{Offset, Partition};
 use schemas::{NewRecord, Position, Record, Topic};
+
+pub use follow::Follower;
+pub use progress::Progress;
 
 /// The log's name for itself, drawn when it is made. A store remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +58,9 @@ pub enum LogError {
     /// The position is not on the log any more, or never was: stop; positions are never reset silently.
     #[error("{topic}/{partition} holds offsets {earliest} to {end}, and the position is {offset}", topic = .position.topic, partition = .position.partition, offset = .position.offset)]
     OutOfRange { position: Position, earliest: Offset, end: Offset },
+    /// The call can't succeed, now or later: the caller is mistaken.
+    #[error("the log refuses the call: {0}")]
+    Refused(String),
     /// What is on the disk is not what was written.
     #[error("the log is damaged: {0}")]
     Damaged(String),

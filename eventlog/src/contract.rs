@@ -1,0 +1,1 @@
+//! The suite that every body of the log passes.

@@ -1,0 +1,123 @@
+//! A table in memory that follows a topic of one partition: it is folded record by record, in order, and whoever
+//! needs to read what was just written can wait for it. It knows nothing of what the records mean.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use schemas::record::Offset;
+use schemas::{Position, Record, Topic};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::runner::Backoff;
+use crate::{Limits, Log, LogError, Result, Tail};
+
+/// How much is folded in one go: readers of the table wait that long at most.
+const BATCH: Limits = Limits { records: 1024, bytes: 4 << 20, wait: Duration::from_secs(1) };
+
+/// How long [`Follower::catch_up`] waits for the table.
+pub const CATCH_UP_LIMIT: Duration = Duration::from_secs(5);
+
+/// The table and how far it has come.
+pub struct Follower<T> {
+    log: Arc<dyn Log>,
+    topic: Topic,
+    table: RwLock<T>,
+    fold: fn(&mut T, &Record),
+    reached: watch::Sender<Offset>,
+    /// Why the table does not follow any more.
+    stopped: Mutex<Option<String>>,
+}
+
+impl<T: Send + Sync + 'static> Follower<T> {
+    /// Follows the topic from this offset on, in a task of its own, until `shutdown`.
+    pub fn start(
+        log: Arc<dyn Log>,
+        topic: Topic,
+        table: T,
+        from: Offset,
+        fold: fn(&mut T, &Record),
+        shutdown: CancellationToken,
+    ) -> Arc<Self> {
+        let follower = Arc::new(Self {
+            log,
+            topic,
+            table: RwLock::new(table),
+            fold,
+            reached: watch::Sender::new(from),
+            stopped: Mutex::new(None),
+        });
+        tokio::spawn(Arc::clone(&follower).run(shutdown));
+        follower
+    }
+
+    /// Reads the table as it is now.
+    pub fn read<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The next offset that is to be folded.
+    pub fn offset(&self) -> Offset {
+        *self.reached.borrow()
+    }
+
+    /// Waits until everything before `offset` is folded: `false` when that has not come within the limit.
+    pub async fn reach(&self, offset: Offset, limit: Duration) -> bool {
+        if self.offset() >= offset {
+            return true;
+        }
+        let mut reached = self.reached.subscribe();
+        matches!(tokio::time::timeout(limit, reached.wait_for(|&place| place >= offset)).await, Ok(Ok(_)))
+    }
+
+    /// Folds everything that stands on the topic at this moment.
+    pub async fn catch_up(&self) -> Result<()> {
+        let bounds = self.log.bounds(self.topic).await?;
+        let end = bounds.first().map_or(0, |bounds| bounds.end);
+        if self.reach(end, CATCH_UP_LIMIT).await {
+            return Ok(());
+        }
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cause = stopped.unwrap_or_else(|| format!("it is behind by more than {CATCH_UP_LIMIT:?}"));
+        Err(LogError::Unavailable(format!("the table of {} does not follow: {cause}", self.topic)))
+    }
+
+    async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut backoff = Backoff::default();
+        loop {
+            let followed = tokio::select! {
+                () = shutdown.cancelled() => return,
+                followed = self.follow(&mut backoff) => followed,
+            };
+            let Err(error) = followed else { return };
+            *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            if !error.is_transient() {
+                tracing::error!(topic = %self.topic, %error, "a table stops following its topic");
+                return;
+            }
+            tracing::warn!(topic = %self.topic, %error, "a table can't follow its topic for now");
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = backoff.wait() => {}
+            }
+        }
+    }
+
+    async fn follow(&self, backoff: &mut Backoff) -> Result<()> {
+        let mut tail: Box<dyn Tail> = self.log.tail(&[Position::new(self.topic, 0, self.offset())]).await?;
+        loop {
+            let records = tail.poll(&BATCH).await?;
+            *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            backoff.reset();
+            let Some(last) = records.last() else { continue };
+            let next = last.position.next().offset;
+            {
+                let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+                for record in &records {
+                    (self.fold)(&mut table, record);
+                }
+            }
+            self.reached.send_replace(next);
+        }
+    }
+}

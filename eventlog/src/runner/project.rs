@@ -1,0 +1,164 @@
+//! A projection that follows topics: what it was given and the position behind it are its own to keep.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemas::record::{Offset, Partition};
+use schemas::{Position, Record, Topic};
+use tokio_util::sync::CancellationToken;
+
+use super::{Backoff, BatchLimits, Projection, ProjectionError};
+use crate::{Log, LogError, Progress};
+
+/// Why a projection does not follow any more.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The projection said stop.
+    #[error("{0}")]
+    Stopped(String),
+}
+
+type Places = BTreeMap<(Topic, Partition), Offset>;
+
+/// Feeds the topics to the projection, from where it stands, until `shutdown`, or until it has reached every position
+/// of `until`. What it has applied is told to `progress`.
+pub async fn project(
+    log: Arc<dyn Log>,
+    topics: &[Topic],
+    projection: Arc<dyn Projection>,
+    limits: BatchLimits,
+    until: Option<Vec<Position>>,
+    progress: Option<Arc<Progress>>,
+    shutdown: CancellationToken,
+) -> Result<(), ProjectError> {
+    let mut follower = Following { log, topics: topics.to_vec(), projection, limits, until, progress };
+    let mut backoff = Backoff::default();
+    loop {
+        let error = match follower.follow(&mut backoff, &shutdown).await {
+            Err(ProjectError::Log(error)) if error.is_transient() => error,
+            done => return done,
+        };
+        tracing::warn!(projection = follower.projection.name(), %error, "a projection can't read the log for now");
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = backoff.wait() => {}
+        }
+    }
+}
+
+struct Following {
+    log: Arc<dyn Log>,
+    topics: Vec<Topic>,
+    projection: Arc<dyn Projection>,
+    limits: BatchLimits,
+    until: Option<Vec<Position>>,
+    progress: Option<Arc<Progress>>,
+}
+
+impl Following {
+    async fn follow(&mut self, backoff: &mut Backoff, shutdown: &CancellationToken) -> Result<(), ProjectError> {
+        let Some(mut places) = self.start(backoff, shutdown).await? else { return Ok(()) };
+        self.tell(&positions(&places));
+        let limits = self.limits.poll();
+        let mut tail = self.log.tail(&positions(&places)).await?;
+        while !self.is_done(&places) {
+            let records = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return Ok(()),
+                records = tail.poll(&limits) => records?,
+            };
+            backoff.reset();
+            if records.is_empty() {
+                continue;
+            }
+            let moved = behind(&records);
+            if !self.apply(records, &moved, shutdown).await? {
+                return Ok(());
+            }
+            for position in &moved {
+                places.insert((position.topic, position.partition), position.offset);
+            }
+            self.tell(&moved);
+        }
+        Ok(())
+    }
+
+    /// Where the projection stands in each partition; `None` when the shutdown came first.
+    async fn start(&self, backoff: &mut Backoff, shutdown: &CancellationToken) -> Result<Option<Places>, ProjectError> {
+        let known = loop {
+            match self.projection.positions().await {
+                Ok(positions) => break positions,
+                Err(ProjectionError::Stop(cause)) => return Err(ProjectError::Stopped(cause)),
+                Err(ProjectionError::Later(cause)) => {
+                    tracing::warn!(projection = self.projection.name(), cause, "a projection can't say where it is");
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(None),
+                () = backoff.wait() => {}
+            }
+        };
+        let mut places = Places::new();
+        for &topic in &self.topics {
+            for bounds in self.log.bounds(topic).await? {
+                let at = known.iter().find(|at| at.topic == topic && at.partition == bounds.partition);
+                places.insert((topic, bounds.partition), at.map_or(bounds.earliest, |at| at.offset));
+            }
+        }
+        Ok(Some(places))
+    }
+
+    /// `false` when the shutdown came before it could be applied.
+    async fn apply(
+        &self,
+        records: Vec<Record>,
+        positions: &[Position],
+        shutdown: &CancellationToken,
+    ) -> Result<bool, ProjectError> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.projection.apply(records.clone(), positions).await {
+                Ok(()) => return Ok(true),
+                Err(ProjectionError::Stop(cause)) => {
+                    tracing::error!(projection = self.projection.name(), cause, "a projection stops");
+                    return Err(ProjectError::Stopped(cause));
+                }
+                Err(ProjectionError::Later(cause)) => {
+                    tracing::warn!(projection = self.projection.name(), cause, "a projection tries again");
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(false),
+                () = backoff.wait() => {}
+            }
+        }
+    }
+
+    fn is_done(&self, places: &Places) -> bool {
+        let Some(until) = &self.until else { return false };
+        until.iter().all(|position| {
+            let place = places.get(&(position.topic, position.partition));
+            place.is_none_or(|&offset| offset >= position.offset)
+        })
+    }
+
+    fn tell(&self, positions: &[Position]) {
+        if let Some(progress) = &self.progress {
+            progress.advance(positions);
+        }
+    }
+}
+
+fn positions(places: &Places) -> Vec<Position> {
+    places.iter().map(|(&(topic, partition), &offset)| Position::new(topic, partition, offset)).collect()
+}
+
+fn behind(records: &[Record]) -> Vec<Position> {
+    let mut next = BTreeMap::new();
+    for record in records {
+        next.insert((record.position.topic, record.position.partition), record.position.next());
+    }
+    next.into_values().collect()
+}

@@ -1,1 +1,19 @@
-//! ingest
+//! SMTP in: a message is taken from a peer, put on the log, and only then acknowledged.
+//!
+//! `command` reads one line without knowing the session, `session` decides without a socket, a clock or a log, `serve`
+//! and `converse` move bytes and perform what was decided. It knows nothing of inboxes, and looks into a message only to
+//! count the servers that it came through.
+
+mod append;
+mod body;
+pub mod command;
+mod converse;
+mod metric;
+pub mod path;
+pub mod policy;
+pub mod reply;
+mod serve;
+pub mod session;
+
+pub use policy::{Domains, Settings};
+pub use serve::serve;

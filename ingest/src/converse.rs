@@ -1,0 +1,249 @@
+//! One session over any stream: bytes in, what the step function decides, bytes out.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use eventlog::Log;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use wire::{ChunkReader, Connection, DotReader, Line, LineReader, Pace};
+
+use crate::append::append;
+use crate::body::{Body, Pool};
+use crate::command::{self, Fault};
+use crate::policy::{self, Settings};
+use crate::reply::Reply;
+use crate::session::{self, Appended, Content, Effect, Envelope, Input, State, Step};
+use crate::{metric, reply};
+
+/// What all sessions share.
+pub struct House {
+    pub log: Arc<dyn Log>,
+    pub settings: Arc<Settings>,
+    pub pool: Pool,
+    pub stopping: CancellationToken,
+}
+
+impl House {
+    pub fn new(log: Arc<dyn Log>, settings: Arc<Settings>, stopping: CancellationToken) -> Self {
+        let pool = Pool::new(settings.buffered_bytes, settings.buffer_wait);
+        Self { log, settings, pool, stopping }
+    }
+}
+
+/// Why no more input comes.
+#[derive(Debug)]
+enum Halt {
+    Late,
+    Stopping,
+    Gone(io::Error),
+}
+
+struct Session<'a, S> {
+    house: &'a House,
+    peer: SocketAddr,
+    connection: Connection<S>,
+    lines: LineReader,
+    body: Option<Body>,
+    /// When it has to be over.
+    until: Instant,
+}
+
+/// Serves one peer until either side ends it. `Err` is a peer that vanished.
+pub async fn converse<S>(stream: S, peer: SocketAddr, house: &House) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let settings = &house.settings;
+    let mut session = Session {
+        house,
+        peer,
+        connection: Connection::new(stream, settings.line_bytes),
+        lines: LineReader::new(settings.line_bytes),
+        body: None,
+        until: Instant::now() + settings.session_time,
+    };
+    session.talk().await?;
+    session.connection.finish(settings.farewell_wait).await
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
+    async fn talk(&mut self) -> io::Result<()> {
+        let mut next = self.step(State::default(), Input::Connected);
+        loop {
+            if let Some(reply) = &next.reply {
+                self.say(reply);
+            }
+            let state = next.state;
+            next = match next.effect {
+                None => self.next_line(state).await?,
+                Some(Effect::ReadContent { declared_bytes }) => {
+                    let content = self.read_content(declared_bytes).await;
+                    self.resume(state, content.map(Input::Content))?
+                }
+                Some(Effect::ReadChunk { size_bytes }) => {
+                    let content = self.read_chunk(size_bytes).await;
+                    self.resume(state, content.map(Input::Chunk))?
+                }
+                Some(Effect::DropChunk { size_bytes, then }) => match self.drop_chunk(size_bytes).await {
+                    Ok(()) => {
+                        self.say(&then);
+                        self.next_line(state).await?
+                    }
+                    Err(halt) => self.resume(state, Err(halt))?,
+                },
+                Some(Effect::Append(envelope)) => {
+                    let appended = self.append(envelope).await;
+                    self.step(state, Input::Appended(appended))
+                }
+                Some(Effect::Close) => return Ok(()),
+            };
+        }
+    }
+
+    fn step(&self, state: State, input: Input<'_>) -> Step {
+        session::step(state, input, &self.house.settings)
+    }
+
+    /// The next step after a wait that brought this.
+    fn resume(&self, state: State, outcome: Result<Input<'_>, Halt>) -> io::Result<Step> {
+        match outcome {
+            Ok(input) => Ok(self.step(state, input)),
+            Err(Halt::Late) => Ok(self.step(state, Input::Late)),
+            Err(Halt::Stopping) => Ok(self.step(state, Input::Stopping)),
+            Err(Halt::Gone(error)) => Err(error),
+        }
+    }
+
+    fn say(&mut self, reply: &Reply) {
+        if reply.is_failure() {
+            metrics::counter!(metric::REFUSED, "code" => reply.code.to_string()).increment(1);
+        }
+        reply.write(self.connection.output());
+    }
+
+    async fn next_line(&mut self, state: State) -> io::Result<Step> {
+        if !state.holds_content() {
+            self.body = None;
+        }
+        let settings = &self.house.settings;
+        if self.connection.is_output_full() {
+            let flushed = timeout(settings.command_wait, self.connection.flush()).await;
+            flushed.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        }
+        let stoppable = !state.is_inside_transaction();
+        let mut pace = Pace::within(settings.command_wait);
+        loop {
+            if stoppable && self.house.stopping.is_cancelled() {
+                return Ok(self.step(state, Input::Stopping));
+            }
+            let scanned = self.lines.scan(self.connection.input());
+            if let Some(line) = scanned.line {
+                let command = match line {
+                    Line::Text(length) => command::parse(self.connection.input().get(..length).unwrap_or_default()),
+                    Line::TooLong => Err(Fault::LineTooLong),
+                    Line::Stray => Err(Fault::Stray),
+                };
+                let step = self.step(state, Input::Line(command));
+                self.connection.consume(scanned.consumed);
+                return Ok(step);
+            }
+            self.connection.consume(scanned.consumed);
+            if let Err(halt) = self.fill(&mut pace, stoppable).await {
+                return self.resume(state, Err(halt));
+            }
+        }
+    }
+
+    async fn read_content(&mut self, declared_bytes: Option<u64>) -> Result<Content, Halt> {
+        let mut body = Body::new(self.house.settings.message_bytes, declared_bytes);
+        let mut reader = DotReader::new();
+        let mut pace = self.content_pace();
+        loop {
+            let input = self.connection.input();
+            body.make_room(&self.house.pool, input.len()).await;
+            let taken = reader.take(input, |run| body.push(run));
+            self.connection.consume(taken.consumed);
+            if taken.ended {
+                break;
+            }
+            self.fill(&mut pace, false).await?;
+        }
+        let content = Content {
+            over_size: body.over_size,
+            no_room: body.no_room,
+            stray: reader.has_stray(),
+            hops: policy::hops(body.bytes()),
+        };
+        self.body = Some(body);
+        Ok(content)
+    }
+
+    async fn read_chunk(&mut self, size_bytes: u64) -> Result<Content, Halt> {
+        let mut body = self.body.take().unwrap_or_else(|| Body::new(self.house.settings.message_bytes, None));
+        let mut reader = ChunkReader::new(size_bytes);
+        let mut pace = self.content_pace();
+        loop {
+            let count = reader.take(self.connection.input());
+            body.make_room(&self.house.pool, count).await;
+            let piece = self.connection.input().get(..count).unwrap_or_default();
+            body.strays.see(piece);
+            body.push(piece);
+            self.connection.consume(count);
+            if reader.is_done() {
+                break;
+            }
+            self.fill(&mut pace, false).await?;
+        }
+        let content = Content {
+            over_size: body.over_size,
+            no_room: body.no_room,
+            stray: body.strays.has_stray(),
+            hops: policy::hops(body.bytes()),
+        };
+        self.body = Some(body);
+        Ok(content)
+    }
+
+    async fn drop_chunk(&mut self, size_bytes: u64) -> Result<(), Halt> {
+        self.body = None;
+        let mut reader = ChunkReader::new(size_bytes);
+        let mut pace = self.content_pace();
+        loop {
+            let count = reader.take(self.connection.input());
+            self.connection.consume(count);
+            if reader.is_done() {
+                return Ok(());
+            }
+            self.fill(&mut pace, false).await?;
+        }
+    }
+
+    async fn append(&mut self, envelope: Envelope) -> Appended {
+        match self.body.take() {
+            Some(body) => append(&*self.house.log, &self.house.settings, self.peer, envelope, body).await,
+            None => Appended::Refused(reply::LOG_UNAVAILABLE),
+        }
+    }
+
+    fn content_pace(&self) -> Pace {
+        let settings = &self.house.settings;
+        Pace::at_least(settings.content_bytes_per_second, settings.content_grace, settings.content_wait)
+    }
+
+    /// Writes the replies and waits for more input.
+    async fn fill(&mut self, pace: &mut Pace, stoppable: bool) -> Result<(), Halt> {
+        let read = tokio::select! {
+            read = pace.read(self.until, self.connection.fill()) => read,
+            () = self.house.stopping.cancelled(), if stoppable => return Err(Halt::Stopping),
+        };
+        match read {
+            Ok(Ok(0)) => Err(Halt::Gone(io::ErrorKind::UnexpectedEof.into())),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(Halt::Gone(error)),
+            Err(wire::Late) => Err(Halt::Late),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The program as operators handle it: one process a folder, one format, settings that are checked, a clean end.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::mail::{plain, rich};
+use crate::support::server::{House, KEY, text_of};
+
+/// The file that says which format a data folder has.
+const FORMAT_FILE: &str = "format";
+
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.clone(), fs::read(path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn a_second_process_on_the_folder_is_refused_with_a_clear_text() {
+    let house = House::new();
+    let server = house.start();
+    let output =
+        house.command(&["run", "--smtp-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]).output().unwrap();
+    assert!(!output.status.success());
+    let text = text_of(&output);
+    assert!(text.contains(house.data.to_str().unwrap()), "it names the folder: {text}");
+    assert!(text.contains(&server.pid().to_string()), "it names the other process: {text}");
+    assert!(!text.contains("panicked"), "{text}");
+    server.deliver(&["ann@example.org"], &plain("still-served", 300));
+    assert!(server.stop().success());
+}
+
+#[test]
+fn a_folder_of_a_newer_format_is_refused_untouched() {
+    let house = House::new();
+    let server = house.start();
+    server.deliver(&["ann@example.org"], &plain("kept", 300));
+    server.inbox_of("ann@example.org", 1);
+    assert!(server.stop().success());
+    let format = house.data.join(FORMAT_FILE);
+    let written = fs::read_to_string(&format).unwrap();
+    let number: String = written.chars().filter(char::is_ascii_digit).collect();
+    fs::write(&format, written.replacen(&number, "9999", 1)).unwrap();
+    let before = contents(&house.data);
+    let failure = house.try_start().err().expect("it refuses");
+    assert!(failure.contains("newer") && failure.contains("9999"), "{failure}");
+    assert_eq!(contents(&house.data), before);
+    fs::write(&format, written).unwrap();
+    let server = house.start();
+    server.inbox_of("ann@example.org", 1);
+}
+
+#[test]
+fn unknown_keys_are_errors_that_name_the_key() {
+    let mut house = House::new();
+    house.config = "[log]\npartitoins = 3\n".to_owned();
+    for command in ["check", "run"] {
+        let output = house.command(&[command]).output().unwrap();
+        assert!(!output.status.success());
+        assert!(text_of(&output).contains("partitoins"), "{}", text_of(&output));
+    }
+    assert!(!house.data.exists(), "nothing was made");
+}
+
+#[test]
+fn check_passes_what_runs_by_default() {
+    House::new().run(&["check"]);
+}
+
+#[test]
+fn port_0_picks_ports_that_are_printed_and_written_down() {
+    let house = House::new();
+    let server = house.start();
+    assert_ne!(server.smtp.port(), 0);
+    assert_ne!(server.http.port(), 0);
+    let written: Value = serde_json::from_str(&fs::read_to_string(house.data.join("server.json")).unwrap()).unwrap();
+    assert!(written.to_string().contains(&server.http.to_string()), "{written}");
+    house.run(&["ready"]);
+    assert!(server.stop().success());
+    assert!(!house.command(&["ready"]).output().unwrap().status.success(), "nobody runs");
+}
+
+#[test]
+fn sigterm_finishes_what_is_in_flight_and_exits_0() {
+    let house = House::new();
+    let server = house.start();
+    let mut client = server.smtp();
+    for (line, code) in [("MAIL FROM:<a@example.com>", 250), ("RCPT TO:<ann@example.org>", 250), ("DATA", 354)] {
+        client.expect(line, code).unwrap();
+    }
+    client.write(b"Subject: in flight\r\n\r\n").unwrap();
+    let pid = server.pid();
+    crate::support::server::signal(pid, "TERM");
+    client.write(b"end\r\n.\r\n").unwrap();
+    let reply = client.reply().unwrap();
+    assert_eq!(reply.code, 250, "{reply:?}");
+    drop(client);
+    let mut server = server;
+    assert!(server.wait().success());
+    assert!(server.log_text().lines().all(|line| !line.contains("panicked")));
+    let server = house.start();
+    assert_eq!(server.inbox_of("ann@example.org", 1)[0]["subject"], "in flight");
+}
+
+#[test]
+fn the_first_start_makes_a_key_when_none_is_given() {
+    let house = House::new();
+    let mut command = house.command(&["address", "list", "--json"]);
+    let output = command.env_remove("POSTLOG_ADMIN_KEY").output().unwrap();
+    assert!(output.status.success(), "{}", text_of(&output));
+    let key = fs::read_to_string(house.data.join("admin.key")).unwrap();
+    assert!(key.trim().len() > 20 && key.trim() != KEY);
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(house.data.join("admin.key")).unwrap());
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn domains_and_addresses_are_kept_by_the_command_line_whether_a_server_runs_or_not() {
+    let house = House::new();
+    house.run(&["domain", "add", "offline.example"]);
+    let server = house.start();
+    house.run(&["domain", "add", "online.example"]);
+    let domains = server.json("/api/domains");
+    let names: Vec<&str> = domains.as_array().unwrap().iter().map(|domain| domain["_id"].as_str().unwrap()).collect();
+    assert!(names.contains(&"offline.example") && names.contains(&"online.example"), "{names:?}");
+    assert!(server.stop().success());
+}
+
+#[test]
+fn ingest_takes_files_folders_and_mboxes_and_makes_crlf_of_lf() {
+    let house = House::new();
+    let folder = house.data.with_extension("mails");
+    fs::create_dir_all(folder.join("deeper")).unwrap();
+    let mail = |to: &str| format!("From: a@example.com\nTo: {to}\nSubject: {to}\n\nHello\nfrom a file\n");
+    fs::write(folder.join("one.eml"), mail("one@files.example")).unwrap();
+    fs::write(folder.join("deeper/two.eml"), rich("two")).unwrap();
+    let mbox = |to: &str| format!("From a@example.com Mon Nov 24 10:00:00 2025\n{}\n", mail(to));
+    fs::write(folder.join("box.mbox"), format!("{}{}", mbox("three@files.example"), mbox("four@files.example")))
+        .unwrap();
+    house.run(&["ingest", folder.to_str().unwrap()]);
+    let server = house.start();
+    for to in ["one@files.example", "three@files.example", "four@files.example"] {
+        let entry = server.inbox_of(to, 1).remove(0);
+        server.content(to, entry["_id"].as_str().unwrap(), mail(to).replace('\n', "\r\n").as_bytes());
+    }
+    server.inbox_of("ann@example.org", 1);
+    let tail = house.run(&["tail", "mail.raw", "--from", "earliest", "--json"]);
+    let lines = String::from_utf8(tail.stdout).unwrap();
+    assert_eq!(lines.lines().count(), 4, "{lines}");
+    for line in lines.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(record["topic"], "mail.raw");
+        assert_eq!(record["event"]["door"], "Ingest");
+    }
+    assert!(server.stop().success());
+}
+
+#[test]
+fn the_version_is_told() {
+    let output = House::new().run(&["--version"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("postlog ", env!("CARGO_PKG_VERSION")));
+}

@@ -1,0 +1,175 @@
+//! Whatever comes in: no panic, no memory that stays taken, a clear answer, and the next client is served.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::support::mail::plain;
+use crate::support::server::{House, Server};
+use crate::support::smtp::stuffed;
+use crate::support::{PATIENCE, eventually};
+
+const SEED: u64 = 0x6761_7262_6167_6521;
+const MEMORY_SLACK_BYTES: u64 = 64 * 1024 * 1024;
+const MIB: usize = 1024 * 1024;
+const LONG_LINE_BYTES: usize = 64 * MIB;
+const TO_DATA: &[u8] = b"EHLO client.example.com\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<cut@example.org>\r\nDATA\r\n";
+const NESTED_PARTS: usize = 100_000;
+
+/// Says all of it, as far as the server listens, and returns what the server says.
+fn say(server: &Server, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.smtp).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    let mut writer = stream.try_clone().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let _ = writer.write_all(bytes);
+            let _ = writer.shutdown(Shutdown::Write);
+        });
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    })
+}
+
+fn served(server: &Server, token: &str) {
+    let content = plain(token, 500);
+    let id = server.deliver(&[&format!("{token}@next.example")], &content);
+    let entry = server.inbox_of(&format!("{token}@next.example"), 1).remove(0);
+    assert_eq!(entry["_id"], format!("{id}-0"));
+    assert!(!server.log_text().contains("panicked"), "{}", server.log_text());
+}
+
+fn dialogue(content: &[u8]) -> Vec<u8> {
+    [TO_DATA, &stuffed(content), b"QUIT\r\n"].concat()
+}
+
+#[test]
+fn random_bytes_harm_nobody() {
+    let house = House::new();
+    let server = house.start();
+    let mut chance = StdRng::seed_from_u64(SEED);
+    for length in [1, 10, 511, 512, 513, 4_096, 65_536, MIB] {
+        let bytes: Vec<u8> = (0..length).map(|_| chance.random()).collect();
+        let answer = say(&server, &bytes);
+        assert!(answer.starts_with("220 "), "{answer:?}");
+        served(&server, &format!("random{length}"));
+    }
+}
+
+#[test]
+fn a_dialogue_cut_anywhere_leaves_a_whole_mail_or_none() {
+    let house = House::new();
+    let server = house.start();
+    let whole = dialogue(b"Subject: cut\r\n\r\n.\r\nHello\r\n");
+    let end_of_data = whole.len() - b"QUIT\r\n".len();
+    for length in 0..=whole.len() {
+        let answer = say(&server, &whole[..length]);
+        let queued = answer.contains("queued as");
+        assert_eq!(queued, length >= end_of_data, "cut at {length}: {answer:?}");
+    }
+    let mails = server.inbox_of("cut@example.org", whole.len() - end_of_data + 1);
+    for mail in mails {
+        server.content("cut@example.org", mail["_id"].as_str().unwrap(), b"Subject: cut\r\n\r\n.\r\nHello\r\n");
+    }
+    served(&server, "cut");
+}
+
+#[test]
+fn mail_that_is_hardly_mail_is_kept_as_it_came() {
+    let house = House::new();
+    let server = house.start();
+    let nested = nested();
+    let header_25_mib = [b"Subject: ".to_vec(), vec![b'x'; 900]].concat();
+    let mut long_header = Vec::new();
+    while long_header.len() < 24 * MIB {
+        long_header.extend(&header_25_mib);
+        long_header.extend(b"\r\n");
+    }
+    long_header.extend(b"\r\nbody\r\n");
+    let cases: [(&str, &[u8]); 6] = [
+        ("empty", b""),
+        ("headless", b"no header here\r\n\r\nat all\r\n"),
+        ("nul", b"Subject: nul\x00\r\n\r\n\x00\x00a\x00\r\n"),
+        ("eight", b"Subject: \xff\xfe\r\nFrom: \x80\r\n\r\n\xff\r\n"),
+        ("nested", &nested),
+        ("header", &long_header),
+    ];
+    served(&server, "warm");
+    for (name, content) in cases {
+        let before = server.memory_bytes();
+        let inbox = format!("{name}@garbage.example");
+        let reply = server.smtp().send("a@example.com", &[&inbox], content).unwrap();
+        assert!(matches!(reply.code, 250 | 552 | 554), "{name}: {reply:?}");
+        if reply.code == 250 {
+            let entry = server.inbox_of(&inbox, 1).remove(0);
+            server.content(&inbox, entry["_id"].as_str().unwrap(), content);
+            for door in ["text", "body", "dirty"] {
+                server.text(&format!("/api/{door}/{inbox}/{}", entry["_id"].as_str().unwrap()));
+            }
+        }
+        served(&server, &format!("after-{name}"));
+        eventually(&format!("the memory that {name} took is free again"), || {
+            (server.memory_bytes() < before + MEMORY_SLACK_BYTES).then_some(())
+        });
+    }
+}
+
+fn nested() -> Vec<u8> {
+    let mut content = b"Subject: nested\r\nMIME-Version: 1.0\r\n".to_vec();
+    for depth in 0..NESTED_PARTS {
+        content.extend(format!("Content-Type: multipart/mixed; boundary=b{depth}\r\n\r\n--b{depth}\r\n").into_bytes());
+    }
+    content.extend(b"Content-Type: text/plain\r\n\r\ndeep\r\n");
+    content
+}
+
+#[test]
+fn a_line_without_end_is_answered_and_takes_no_memory() {
+    let house = House::new();
+    let server = house.start();
+    served(&server, "warm");
+    let before = server.memory_bytes();
+    let line = vec![b'x'; LONG_LINE_BYTES];
+    let answer = say(&server, &line);
+    assert!(answer.contains("\r\n500 ") || answer.contains("\r\n421 ") || answer.contains("\r\n554 "), "{answer:?}");
+    let in_data = [TO_DATA, &line, b"\r\n.\r\nQUIT\r\n"].concat();
+    let answer = say(&server, &in_data);
+    assert!(answer.contains("\r\n552 ") || answer.contains("\r\n554 ") || answer.contains("\r\n500 "), "{answer:?}");
+    assert!(!answer.contains("queued as"), "{answer:?}");
+    served(&server, "line");
+    assert!(server.memory_bytes() < before + MEMORY_SLACK_BYTES);
+}
+
+#[test]
+fn clients_that_say_nothing_keep_nobody_out() {
+    let house = House::new();
+    let server = house.start();
+    let silent: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(server.smtp).unwrap()).collect();
+    served(&server, "beside-silence");
+    drop(silent);
+    served(&server, "after-silence");
+}
+
+#[test]
+fn garbage_at_the_http_door_harms_nobody() {
+    let house = House::new();
+    let server = house.start();
+    let mut chance = StdRng::seed_from_u64(SEED);
+    for length in [1, 100, 10_000, MIB] {
+        let bytes: Vec<u8> = (0..length).map(|_| chance.random()).collect();
+        let mut stream = TcpStream::connect(server.http).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let _ = stream.write_all(&bytes);
+        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    for path in ["/api/addresses/%00/messages", "/api/raw/a@b/../../etc", "/api/addresses/%ff%fe@x/messages", "/api/"] {
+        let answer = server.call("GET", path, &[]);
+        assert!((200..500).contains(&answer.status), "{path}: {}", answer.status);
+    }
+    served(&server, "http");
+}

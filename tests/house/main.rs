@@ -1,0 +1,15 @@
+//! The whole house, driven from outside as a user drives it: the real program, its public doors, its data folder.
+//!
+//! `POSTLOG_TEST_KILLS=30` raises how often the storm kills the server (5 without it).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+mod command_line;
+mod disk_full;
+mod durability;
+mod foreign;
+mod garbage;
+mod journey;
+mod kill;
+mod rebuild;
+mod rooms;
+mod support;

@@ -1,0 +1,32 @@
+//! What the tests need to act as users: a server of their own, clients, mail.
+
+pub mod http;
+pub mod mail;
+pub mod server;
+pub mod smtp;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what has to happen: far more than it takes, so that a slow machine fails nothing.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Looks again and again until `look` sees it; fails with `what` after [`PATIENCE`].
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(start.elapsed() < PATIENCE, "not seen within {PATIENCE:?}: {what}");
+        std::thread::sleep(GLANCE);
+    }
+}
+
+/// A program that the test can't do without: fails with the Debian package that has it.
+pub fn program(name: &str, package: &str) -> Command {
+    let found = Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(found.is_ok(), "{name} is missing: apt-get install {package}");
+    Command::new(name)
+}

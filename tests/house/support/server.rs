@@ -1,0 +1,274 @@
+//! The program under test: a data folder, and the server that runs on it.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::http::{self, Answer};
+use super::smtp::Smtp;
+use super::{PATIENCE, eventually};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_postlog");
+/// What the tests' server takes as its first key.
+pub const KEY: &str = "k_tests0123456789abcdefghij";
+
+/// A data folder and the settings to run on it.
+pub struct House {
+    _parent: Option<TempDir>,
+    /// The data folder; it is made at the first start.
+    pub data: PathBuf,
+    /// The configuration file's text.
+    pub config: String,
+    /// Put before the program's own command line: strace, mostly.
+    pub wrapper: Vec<String>,
+}
+
+/// A server that runs; it is killed when dropped.
+pub struct Server {
+    child: Child,
+    pub smtp: SocketAddr,
+    pub http: SocketAddr,
+    /// Where its log lines go.
+    pub log: PathBuf,
+    data: PathBuf,
+    dead: bool,
+}
+
+impl House {
+    pub fn new() -> Self {
+        let parent = TempDir::new().unwrap();
+        let data = parent.path().join("data");
+        Self { _parent: Some(parent), data, config: String::new(), wrapper: Vec::new() }
+    }
+
+    /// On a folder that somebody else looks after.
+    pub fn on(data: PathBuf) -> Self {
+        Self { _parent: None, data, config: String::new(), wrapper: Vec::new() }
+    }
+
+    pub fn with_partitions(partitions: u32) -> Self {
+        let mut house = Self::new();
+        house.config = format!("[log]\npartitions = {partitions}\n");
+        house
+    }
+
+    /// A subcommand on this folder, in a clean environment.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = match self.wrapper.split_first() {
+            Some((program, rest)) => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(PROGRAM);
+                command
+            }
+            None => Command::new(PROGRAM),
+        };
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTLOG_")) {
+            command.env_remove(name);
+        }
+        command.args(arguments).env("POSTLOG_DATA_DIR", &self.data).env("POSTLOG_ADMIN_KEY", KEY);
+        command.env("RUST_BACKTRACE", "1").stdin(Stdio::null());
+        if !self.config.is_empty() {
+            let file = self.data.with_extension("toml");
+            fs::write(&file, &self.config).unwrap();
+            command.env("POSTLOG_CONFIG", file);
+        }
+        command
+    }
+
+    /// Runs a subcommand to its end, which has to be good.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text_of(&output));
+        output
+    }
+
+    pub fn start(&self) -> Server {
+        self.try_start().unwrap_or_else(|failure| panic!("the server does not start: {failure}"))
+    }
+
+    /// The server, or what it said before it ended.
+    pub fn try_start(&self) -> Result<Server, String> {
+        let log = self.data.with_extension(format!("{}.log", rand::random::<u32>()));
+        let mut command = self.command(&["run", "--smtp-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
+        command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let mut child = command.spawn().unwrap();
+        let lines = lines_of(child.stdout.take().unwrap());
+        let found = addresses(&lines);
+        let Some((smtp, http)) = found else {
+            let _ = child.kill();
+            let status = child.wait().unwrap();
+            return Err(format!("{status}: {}", fs::read_to_string(&log).unwrap_or_default()));
+        };
+        let server = Server { child, smtp, http, log, data: self.data.clone(), dead: false };
+        eventually("ready", || {
+            http::request(http, "GET", "/readyz", &[], &[]).ok().filter(|answer| answer.status == 200)
+        });
+        Ok(server)
+    }
+
+    /// Every view as canonical JSON lines.
+    pub fn dump(&self) -> String {
+        String::from_utf8(self.run(&["dump"]).stdout).unwrap()
+    }
+}
+
+impl Server {
+    pub fn smtp(&self) -> Smtp {
+        Smtp::open(self.smtp).unwrap()
+    }
+
+    pub fn call(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        let headers = [("Mailsac-Key", KEY), ("Content-Type", "application/json")];
+        http::request(self.http, method, path, &headers, body).unwrap()
+    }
+
+    /// A call that has to answer 200, with its body as text.
+    pub fn text(&self, path: &str) -> String {
+        let answer = self.call("GET", path, &[]);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.text()
+    }
+
+    pub fn json(&self, path: &str) -> Value {
+        let answer = self.call("GET", path, &[]);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        answer.json()
+    }
+
+    pub fn change(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = self.call(method, path, body.to_string().as_bytes());
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
+        answer.json()
+    }
+
+    /// The mails in an inbox, newest first.
+    pub fn inbox(&self, address: &str) -> Vec<Value> {
+        self.json(&format!("/api/addresses/{address}/messages?limit=1000")).as_array().unwrap().clone()
+    }
+
+    /// The inbox, once so many mails are in it.
+    pub fn inbox_of(&self, address: &str, mails: usize) -> Vec<Value> {
+        eventually(&format!("{mails} mails in {address}"), || {
+            Some(self.inbox(address)).filter(|inbox| inbox.len() == mails)
+        })
+    }
+
+    /// The mail as it was sent: what the server put on top is taken off.
+    pub fn content(&self, inbox: &str, id: &str, sent: &[u8]) {
+        let answer = self.call("GET", &format!("/api/raw/{inbox}/{id}"), &[]);
+        assert_eq!(answer.status, 200, "{inbox} {id}: {}", answer.text());
+        let top = answer.body.len().checked_sub(sent.len()).expect("nothing is missing");
+        assert!(answer.body[top..] == *sent, "{inbox} {id}: the bytes are not those that were sent");
+        for line in String::from_utf8_lossy(&answer.body[..top]).lines() {
+            let ours =
+                ["Received:", "X-Mailsac-", "Delivered-To:", "Return-Path:", "Authentication-Results:", "\t", " "];
+            assert!(ours.iter().any(|start| line.starts_with(start)), "{inbox} {id}: {line:?} on top");
+        }
+    }
+
+    /// Sends one mail and returns its message id.
+    pub fn deliver(&self, recipients: &[&str], content: &[u8]) -> String {
+        self.smtp().send("sender@example.com", recipients, content).unwrap().queued_as()
+    }
+
+    /// The process that serves, also when the program was started by another.
+    pub fn pid(&self) -> u32 {
+        let text = fs::read_to_string(self.data.join("server.json")).unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        u32::try_from(json["pid"].as_u64().unwrap()).unwrap()
+    }
+
+    /// Dies as in a power cut, as far as a process can.
+    pub fn kill(mut self) {
+        signal(self.pid(), "KILL");
+        self.wait();
+    }
+
+    /// Asked to stop as service managers ask.
+    pub fn stop(mut self) -> ExitStatus {
+        signal(self.pid(), "TERM");
+        self.wait()
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        self.dead = true;
+        eventually("the end of the server", || self.child.try_wait().unwrap())
+    }
+
+    pub fn log_text(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The memory that the process holds now, in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().trim().parse::<u64>().unwrap() * 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.dead {
+            if let Ok(text) = fs::read_to_string(self.data.join("server.json")) {
+                let pid = serde_json::from_str::<Value>(&text).ok().and_then(|json| json["pid"].as_u64());
+                pid.and_then(|pid| u32::try_from(pid).ok()).into_iter().for_each(|pid| signal(pid, "KILL"));
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if thread::panicking() {
+            eprintln!("--- the server's log\n{}", tail(&self.log));
+        }
+    }
+}
+
+pub fn text_of(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    format!("{}\n{out}\n{err}", output.status)
+}
+
+pub fn signal(pid: u32, name: &str) {
+    let _ = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).stderr(Stdio::null()).status().unwrap();
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+/// What the program prints, line by line, as it prints it.
+fn lines_of(stdout: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+/// The addresses in the block that is printed at start; `None` when the program ended before, or took too long.
+fn addresses(lines: &mpsc::Receiver<String>) -> Option<(SocketAddr, SocketAddr)> {
+    let end = Instant::now() + PATIENCE;
+    let (mut smtp, mut http) = (None, None);
+    loop {
+        let line = lines.recv_timeout(end.checked_duration_since(Instant::now()).unwrap_or(Duration::ZERO)).ok()?;
+        let is = |name: &str| line.to_ascii_lowercase().contains(name);
+        let address = line.split([' ', '/', ',', '"', '\'']).find_map(|word| word.parse::<SocketAddr>().ok());
+        smtp = smtp.or(address.filter(|_| is("smtp")));
+        http = http.or(address.filter(|_| is("http")));
+        if let (Some(smtp), Some(http)) = (smtp, http) {
+            return Some((smtp, http));
+        }
+    }
+}

@@ -59,16 +59,10 @@ pub(crate) fn read(leaves: &[Leaf<'_>], max_bytes: usize, problems: &mut Problem
     }
     let has_text = pieces.iter().any(|piece| piece.in_text && !piece.is_html);
     let has_html = pieces.iter().any(|piece| piece.in_html && piece.is_html);
-    if has_text {
-        put(&mut body.text, join_text(&pieces), max_bytes);
-    } else {
-        body.text.is_cut = false;
-    }
-    if has_html {
-        put(&mut body.html, join_html(pieces), max_bytes);
-    } else {
-        body.html.is_cut = false;
-    }
+    let html = has_html.then(|| join_html(&pieces));
+    let text = has_text.then(|| join_text(pieces));
+    body.text.put(text, max_bytes);
+    body.html.put(html, max_bytes);
     body
 }
 
@@ -92,37 +86,43 @@ fn text_of(leaf: &Leaf<'_>, max_bytes: usize, problems: &mut Problems) -> (Strin
     (text, was_cut || encoded.len() < leaf.body.len())
 }
 
-fn put(view: &mut View, content: String, max_bytes: usize) {
-    let (content, was_cut) = cut(content, max_bytes);
-    view.content = Some(content);
-    view.is_cut |= was_cut;
+impl View {
+    fn put(&mut self, content: Option<String>, max_bytes: usize) {
+        let Some(content) = content else {
+            self.is_cut = false;
+            return;
+        };
+        let (content, was_cut) = cut(content, max_bytes);
+        self.content = Some(content);
+        self.is_cut |= was_cut;
+    }
 }
 
-fn join_text(pieces: &[Piece]) -> String {
-    let mut text = String::new();
-    for piece in pieces.iter().filter(|piece| piece.in_text) {
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
-        }
+fn join_html(pieces: &[Piece]) -> String {
+    let mut joined = String::new();
+    for piece in pieces.iter().filter(|piece| piece.in_html) {
         if piece.is_html {
-            text.push_str(&to_text(&piece.content, false));
+            joined.push_str(&piece.content);
         } else {
-            text.push_str(&piece.content);
+            html::add_text(&mut joined, &piece.content);
         }
     }
-    text
+    joined
 }
 
-fn join_html(pieces: Vec<Piece>) -> String {
-    let mut html = String::new();
-    for piece in pieces.into_iter().filter(|piece| piece.in_html) {
-        if !piece.is_html {
-            html::add_text(&mut html, &piece.content);
-        } else if html.is_empty() {
-            html = piece.content;
+fn join_text(pieces: Vec<Piece>) -> String {
+    let mut joined = String::new();
+    for piece in pieces.into_iter().filter(|piece| piece.in_text) {
+        if !joined.is_empty() && !joined.ends_with('\n') {
+            joined.push('\n');
+        }
+        let content = if piece.is_html { to_text(&piece.content, false) } else { piece.content };
+        // A single part, which most mails are, is not copied.
+        if joined.is_empty() {
+            joined = content;
         } else {
-            html.push_str(&piece.content);
+            joined.push_str(&content);
         }
     }
-    html
+    joined
 }

@@ -44,8 +44,9 @@ pub(crate) fn transfer(bytes: &[u8], transfer: Transfer) -> Cow<'_, [u8]> {
 /// RFC 2045 6.8: what is not in the alphabet is passed over.
 fn base64(bytes: &[u8]) -> Vec<u8> {
     base64_decode(bytes).unwrap_or_else(|| {
-        let in_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-        let clean: Vec<u8> = bytes.iter().copied().filter(in_alphabet).collect();
+        let is_stray = |byte: &u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'/' | b'=');
+        let mut clean = Vec::with_capacity(bytes.len());
+        bytes.split(is_stray).for_each(|sound| clean.extend_from_slice(sound));
         base64_decode(&clean).unwrap_or_default()
     })
 }

@@ -15,7 +15,7 @@ pub const MAX_PART_HEADERS_BYTES: usize = 1024 * 1024;
 pub const MAX_PARAMETERS: usize = 100;
 /// Multiparts inside one another.
 pub const MAX_DEPTH: usize = 50;
-/// Parts, multiparts counted.
+/// Parts, multiparts counted; so there are fewer attachments than that.
 pub const MAX_PARTS: usize = 1000;
 /// Lines that look like a delimiter and are compared with the boundaries.
 pub const MAX_DELIMITERS: usize = 100_000;
@@ -35,8 +35,6 @@ pub const MAX_DIRTY_BYTES: usize = 48 * 1024 * 1024;
 pub const MAX_LINKS: usize = 200;
 /// Bytes of a link; a longer one is left out, since half of it leads elsewhere.
 pub const MAX_LINK_BYTES: usize = 2048;
-/// Attachments.
-pub const MAX_ATTACHMENTS: usize = 1000;
 /// Bytes of an attachment's file name, content id and the like.
 pub const MAX_NAME_BYTES: usize = 255;
 /// Problems that are named.

@@ -31,6 +31,10 @@ impl Links {
             let Some(start) = scheme_start(before) else { continue };
             let rest = text.get(start..).unwrap_or_default();
             let end = rest.find(ends_link).unwrap_or(rest.len());
+            if end > MAX_LINK_BYTES {
+                from = start + end;
+                continue;
+            }
             let link = without_punctuation(rest.get(..end).unwrap_or_default());
             from = from.max(start + link.len());
             self.add(link);
@@ -91,22 +95,23 @@ fn ends_link(character: char) -> bool {
         || matches!(character, '<' | '>' | '"' | '`' | '|' | '\\' | '^' | '{' | '}')
 }
 
-/// Without what belongs to the sentence around it.
+/// Without what belongs to the sentence around it: punctuation, and brackets that were opened before the link.
 fn without_punctuation(link: &str) -> &str {
-    let mut link = link;
-    loop {
-        let shorter = link.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*']);
-        let unbalanced = |open: char, close: char| {
-            shorter.ends_with(close) && shorter.matches(close).count() > shorter.matches(open).count()
-        };
-        if unbalanced('(', ')') || unbalanced('[', ']') {
-            link = shorter.get(..shorter.len() - 1).unwrap_or_default();
-        } else if shorter.len() < link.len() {
-            link = shorter;
-        } else {
-            return link;
-        }
-    }
+    let count = |bracket: char| link.matches(bracket).count();
+    let mut surplus_round = count(')').saturating_sub(count('('));
+    let mut surplus_square = count(']').saturating_sub(count('['));
+    link.trim_end_matches(|character| match character {
+        '.' | ',' | ';' | ':' | '!' | '?' | '\'' | '*' => true,
+        ')' => take_one(&mut surplus_round),
+        ']' => take_one(&mut surplus_square),
+        _ => false,
+    })
+}
+
+fn take_one(count: &mut usize) -> bool {
+    let is_there = *count > 0;
+    *count = count.saturating_sub(1);
+    is_there
 }
 
 #[cfg(test)]

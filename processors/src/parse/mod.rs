@@ -21,7 +21,7 @@ mod values;
 use schemas::event::{Address, HeaderField, MailParsed, MailRaw};
 
 use self::fields::Field;
-use self::limits::{MAX_ADDRESSES, MAX_ATTACHMENTS, MAX_HEADER_VALUES_BYTES, MAX_LINKS, MAX_TEXT_BYTES, Problems, cut};
+use self::limits::{MAX_ADDRESSES, MAX_HEADER_VALUES_BYTES, MAX_LINKS, MAX_TEXT_BYTES, Problems, cut};
 use self::links::Links;
 use self::structure::{Mail, field};
 
@@ -41,7 +41,7 @@ pub fn parse(raw: &MailRaw, raw_offset: i64) -> MailParsed {
     if links.over {
         problems.add(format!("the message has more than the {MAX_LINKS} links that are kept"));
     }
-    let attachments = attachments::of(&leaves, &body.leaves).take(MAX_ATTACHMENTS).map(|(one, _)| one).collect();
+    let attachments = attachments::of(&leaves, &body.leaves).map(|(one, _)| one).collect();
     let mut room = MAX_ADDRESSES;
     let mut all = |name: &str| addresses(&fields, name, &mut room, &mut problems);
     let (from, to, cc, bcc, reply_to) = (all("from"), all("to"), all("cc"), all("bcc"), all("reply-to"));

@@ -2,12 +2,13 @@
 //! [`super::parse`], with room for whole texts ([`MAX_READ_BYTES`]).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemas::event::{Attachment, HeaderField};
 
-use super::limits::{MAX_ATTACHMENTS, MAX_DIRTY_BYTES, MAX_HEADER_BYTES, MAX_HEADER_FIELDS, MAX_READ_BYTES, Problems};
+use super::limits::{MAX_DIRTY_BYTES, MAX_HEADER_BYTES, MAX_HEADER_FIELDS, MAX_NAME_BYTES, MAX_READ_BYTES, Problems};
 use super::structure::{Leaf, Mail};
 use super::{attachments, body, decode, fields, header_fields, html, html_text};
 
@@ -19,8 +20,12 @@ pub fn headers(content: &[u8]) -> Vec<HeaderField> {
 
 /// The header as it stands, without the blank line behind it.
 pub fn header_block(content: &[u8]) -> Cow<'_, str> {
-    let most = fields::Most { bytes: usize::MAX, fields: usize::MAX };
-    let end = fields::read(content, most, |_| false).body;
+    let most = fields::Most { bytes: MAX_HEADER_BYTES, fields: MAX_HEADER_FIELDS };
+    let header = fields::read(content, most, |_| false);
+    let end = match header.over {
+        fields::Over::Nothing => header.body,
+        fields::Over::Bytes | fields::Over::Fields => fields::end_of_block(content, header.body),
+    };
     let block = content.get(..end).unwrap_or_default();
     let without_blank = block.strip_suffix(b"\r\n\r\n").map(|rest| rest.len() + 2);
     let end = without_blank.or_else(|| block.strip_suffix(b"\n\n").map(|rest| rest.len() + 1)).unwrap_or(end);
@@ -62,7 +67,7 @@ pub fn dirty_html(content: &[u8]) -> String {
 pub fn attachments(content: &[u8]) -> Vec<(Attachment, Vec<u8>)> {
     let mail = Mail::read(content);
     let body = read_body(&mail.leaves);
-    let all = attachments::of(&mail.leaves, &body.leaves).take(MAX_ATTACHMENTS);
+    let all = attachments::of(&mail.leaves, &body.leaves);
     all.map(|(attachment, bytes)| (attachment, bytes.into_owned())).collect()
 }
 
@@ -79,7 +84,6 @@ pub fn attachment(content: &[u8], identifier: &str) -> Option<(Attachment, Vec<u
             || attachment.file_name == identifier
     };
     attachments::of(&mail.leaves, &body.leaves)
-        .take(MAX_ATTACHMENTS)
         .find(|(attachment, _)| named(attachment))
         .map(|(attachment, bytes)| (attachment, bytes.into_owned()))
 }
@@ -89,19 +93,27 @@ fn read_body(leaves: &[Leaf<'_>]) -> body::Body {
 }
 
 fn with_images(html: &str, leaves: &[Leaf<'_>]) -> String {
+    let images: HashMap<&str, &Leaf<'_>> =
+        leaves.iter().rev().filter(|leaf| is_image(leaf)).map(|leaf| (leaf.content_id.as_str(), leaf)).collect();
     let mut out = String::with_capacity(html.len());
     let mut rest = html;
     while let Some(at) = rest.find("cid:") {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
         let named = from.get(4..).unwrap_or_default();
-        let end =
-            named.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ')' | '<' | '>')).unwrap_or(named.len());
-        let id = named.get(..end).unwrap_or_default();
-        match image(id, leaves, MAX_DIRTY_BYTES.saturating_sub(out.len())) {
-            Some(data) => {
+        let ends_id = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b')' | b'<' | b'>');
+        // At most three bytes for each of the id's.
+        let end = named.bytes().take(3 * MAX_NAME_BYTES + 1).position(ends_id);
+        let data = end.and_then(|end| {
+            // What else would need percent-encoding is not met in ids.
+            let id = named.get(..end)?.replace("%40", "@");
+            let image = as_data(images.get(id.as_str())?, MAX_DIRTY_BYTES.saturating_sub(out.len()))?;
+            Some((image, named.get(end..)?))
+        });
+        match data {
+            Some((data, after)) => {
                 out.push_str(&data);
-                rest = named.get(end..).unwrap_or_default();
+                rest = after;
             }
             None => {
                 out.push_str("cid:");
@@ -113,15 +125,16 @@ fn with_images(html: &str, leaves: &[Leaf<'_>]) -> String {
     out
 }
 
-/// An image as a `data:` address (RFC 2397), if there is one and it fits.
-fn image(id: &str, leaves: &[Leaf<'_>], room: usize) -> Option<String> {
-    // Ids are percent-encoded in addresses; what needs it is rare, and only the @ is met.
-    let id = id.replace("%40", "@");
-    let leaf = leaves.iter().find(|leaf| !id.is_empty() && leaf.content_id == id)?;
-    let is_image = leaf.media_type.strip_prefix("image/").is_some_and(|kind| {
-        kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-'))
-    });
-    if !is_image || leaf.body.len() > room / 2 {
+fn is_image(leaf: &Leaf<'_>) -> bool {
+    let kind = leaf.media_type.strip_prefix("image/");
+    let is_kind =
+        |kind: &str| kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-'));
+    !leaf.content_id.is_empty() && kind.is_some_and(is_kind)
+}
+
+/// An image as a `data:` address (RFC 2397), if it fits.
+fn as_data(leaf: &Leaf<'_>, room: usize) -> Option<String> {
+    if leaf.body.len() > room / 2 {
         return None;
     }
     let bytes = decode::transfer(leaf.body, leaf.transfer());

@@ -1,6 +1,12 @@
 //! What can be read back: the views that are folded from the log, behind one trait with two bodies (embedded here, CQL
 //! later). It knows the events, and nothing of how they reach it or who asks.
 
+pub mod embedded;
+mod encoding;
+mod row;
+mod telemetry;
+mod views;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::event::{Address, Attachment, Folder, MailRaw};

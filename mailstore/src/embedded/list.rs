@@ -1,0 +1,70 @@
+//! Reading: lists, entries and bytes, each from one snapshot.
+
+use std::ops::Bound;
+
+use bytes::Bytes;
+use fjall::{Readable, Snapshot};
+use schemas::{EntryId, MessageId, Position, Topic};
+
+use super::tables::Tables;
+use super::{damaged, failed};
+use crate::{Entry, ListQuery, Result, Scope, views};
+
+/// No list is longer.
+const LIST_LIMIT: usize = 1000;
+
+impl Tables {
+    pub fn list(&self, query: &ListQuery) -> Result<Vec<Entry>> {
+        let snapshot = self.snapshot();
+        let (view, name) = match &query.scope {
+            Scope::Inbox(inbox) => (views::INBOX, inbox),
+            Scope::StarredBy(account) => (views::STARRED, account),
+        };
+        let from = views::list_of(view, name);
+        let mut to = views::list_until(view, name, query.until_ms.unwrap_or(i64::MAX));
+        if let Some(after) = &query.after {
+            // An entry that the sweep has removed still marks its place: its id says when it arrived.
+            let row = self.row(&snapshot, &after.message)?;
+            let received_at = row.and_then(|row| row.received_at()).unwrap_or_else(|| views::time_in(&after.message));
+            to = to.min(views::listed(view, name, received_at, after));
+        }
+        if to <= from {
+            return Ok(Vec::new());
+        }
+        let places = snapshot.range(&self.views, (Bound::Included(from), Bound::Excluded(to))).rev();
+        let mut entries = Vec::with_capacity(query.limit.min(LIST_LIMIT));
+        for place in places.take(query.limit.min(LIST_LIMIT)) {
+            let key = place.key().map_err(failed)?;
+            let id = views::read_listed(&key).ok_or_else(|| damaged("a place in a list"))?;
+            let entry = self.shown_entry(&snapshot, &id)?;
+            entries.push(entry.ok_or_else(|| damaged("an entry that stands in a list"))?);
+        }
+        Ok(entries)
+    }
+
+    pub fn entry(&self, id: &EntryId) -> Result<Option<Entry>> {
+        self.shown_entry(&self.snapshot(), id)
+    }
+
+    /// The bytes of a message with something to show: the copy, or else what the log has.
+    pub fn raw(&self, id: &MessageId) -> Result<Option<Bytes>> {
+        self.raw_in(&self.snapshot(), id)
+    }
+
+    pub fn raw_in(&self, snapshot: &Snapshot, id: &MessageId) -> Result<Option<Bytes>> {
+        let Some(row) = self.row(snapshot, id)? else { return Ok(None) };
+        if row.shown().next().is_none() {
+            return Ok(None);
+        }
+        if let Some(copy) = snapshot.get(&self.shared.bytes, id.as_str()).map_err(failed)? {
+            return Ok(Some(Bytes::copy_from_slice(&copy)));
+        }
+        let (Some(partition), Some(raw)) = (row.partition, row.raw) else { return Ok(None) };
+        let found = self.shared.raw.read(Position::new(Topic::MailRaw, partition, raw.offset))?;
+        Ok(found.filter(|found| found.message_id == *id).map(|found| Bytes::from(found.content)))
+    }
+
+    fn shown_entry(&self, snapshot: &Snapshot, id: &EntryId) -> Result<Option<Entry>> {
+        Ok(self.row(snapshot, &id.message)?.and_then(|row| row.into_entry(id)))
+    }
+}

@@ -1,0 +1,14 @@
+//! The names of this room's metrics.
+
+/// Facts folded into the store, by topic.
+pub const FACTS_APPLIED: &str = "postlog_store_facts_applied_total";
+/// How long a batch took to fold, in seconds.
+pub const APPLY_SECONDS: &str = "postlog_store_apply_seconds";
+/// Messages whose last entry the sweep removed.
+pub const SWEPT_MESSAGES: &str = "postlog_store_swept_messages_total";
+/// Messages whose bytes the sweep copied out of the log.
+pub const COPIED_MESSAGES: &str = "postlog_store_copied_out_messages_total";
+/// Messages with something to show.
+pub const MESSAGES: &str = "postlog_store_messages";
+/// Bytes of the messages with something to show.
+pub const MESSAGE_BYTES: &str = "postlog_store_message_bytes";

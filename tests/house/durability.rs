@@ -1,6 +1,5 @@
 //! 250 means durable, seen from the kernel's side: strace shows which sync a reply followed, and makes syncs fail.
 
-use std::collections::HashMap;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -8,6 +7,7 @@ use std::thread;
 use crate::support::mail::plain;
 use crate::support::server::{House, Server, signal};
 use crate::support::smtp::Smtp;
+use crate::support::trace::Trace;
 use crate::support::{eventually, program};
 
 const CONNECTIONS: usize = 4;
@@ -33,9 +33,9 @@ fn each_250_follows_a_sync_that_follows_its_data() {
         ids.extend(sender.join().unwrap());
     }
     assert!(server.stop().success());
-    let calls = calls_of(&fs::read_to_string(trace).unwrap());
+    let trace = Trace::read(&fs::read_to_string(trace).unwrap());
     for (token, id) in ids {
-        assert_synced(&calls, &token, &id);
+        assert_eq!(trace.synced(&format!("Subject: {token}"), &format!("queued as {id}")), Ok(()), "{token}");
     }
 }
 
@@ -48,66 +48,6 @@ fn send_all(sender: usize, address: std::net::SocketAddr) -> Vec<(String, String
         ids.push((token, reply.queued_as()));
     }
     ids
-}
-
-/// A system call: which lines of the trace it began and ended at.
-struct Call {
-    name: String,
-    text: String,
-    begins: usize,
-    ends: usize,
-}
-
-/// The calls in the order of their ends; one that another thread interrupts is put together again.
-fn calls_of(trace: &str) -> Vec<Call> {
-    let mut open: HashMap<&str, (usize, String)> = HashMap::new();
-    let mut calls = Vec::new();
-    for (number, line) in trace.lines().enumerate() {
-        let Some((pid, rest)) = line.split_once(' ') else { continue };
-        let rest = rest.trim_start();
-        if let Some(begun) = rest.strip_suffix(" <unfinished ...>") {
-            open.insert(pid, (number, begun.to_owned()));
-            continue;
-        }
-        let (begins, text) = match rest.strip_prefix("<... ") {
-            Some(resumed) => {
-                let Some((begins, begun)) = open.remove(pid) else { continue };
-                (begins, format!("{begun}{}", resumed.split_once("resumed>").map_or("", |(_, end)| end)))
-            }
-            None => (number, rest.to_owned()),
-        };
-        if let Some((name, _)) = text.split_once('(') {
-            calls.push(Call { name: name.to_owned(), text, begins, ends: number });
-        }
-    }
-    calls
-}
-
-/// As strace shows bytes with `-xx`.
-fn hexadecimal(text: &str) -> String {
-    text.bytes().map(|byte| format!("\\x{byte:02x}")).collect()
-}
-
-fn assert_synced(calls: &[Call], token: &str, id: &str) {
-    let (subject, reply) = (hexadecimal(&format!("Subject: {token}")), hexadecimal(&format!("queued as {id}")));
-    let is_file = |call: &Call| {
-        let descriptor = call.text.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
-        descriptor.is_some_and(|(path, _)| path.starts_with("/") || path.starts_with("\\x2f"))
-    };
-    let file_of =
-        |call: &Call| call.text.split_once('(').and_then(|(_, rest)| rest.split(&[',', ')']).next()).map(str::to_owned);
-    let data = calls.iter().find(|call| is_file(call) && call.name.contains("write") && call.text.contains(&subject));
-    let data = data.unwrap_or_else(|| panic!("no write of {token} to a file"));
-    let answer = calls.iter().find(|call| !is_file(call) && call.text.contains(&reply));
-    let answer = answer.unwrap_or_else(|| panic!("no reply for {id}"));
-    let synced = calls.iter().any(|call| {
-        matches!(call.name.as_str(), "fsync" | "fdatasync")
-            && file_of(call) == file_of(data)
-            && call.begins > data.ends
-            && call.ends < answer.begins
-            && call.text.trim_end().ends_with("= 0")
-    });
-    assert!(synced, "{token}: its 250 follows no sync of its data");
 }
 
 /// strace on a server that runs already.

@@ -4,6 +4,7 @@ pub mod http;
 pub mod mail;
 pub mod server;
 pub mod smtp;
+pub mod trace;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a program for whoever tunes")]
 
-#[path = "../tests/hostile_mails/mod.rs"]
-mod hostile_mails;
+#[path = "../tests/mails/hostile.rs"]
+mod hostile;
 
 use std::fs;
 use std::time::Instant;
@@ -14,11 +14,11 @@ use processors::parse::read;
 fn main() {
     let wanted = std::env::args().nth(1);
     println!("{:30} {:>10} {:>8} {:>10} {:>8}", "mail of 25 MiB", "parse ms", "MiB", "read ms", "MiB");
-    for (name, make) in hostile_mails::ALL {
+    for (name, make) in hostile::ALL {
         if wanted.as_deref().is_some_and(|wanted| wanted != name) {
             continue;
         }
-        let mail = hostile_mails::raw(make(25 * 1024 * 1024));
+        let mail = hostile::raw(make(25 * 1024 * 1024));
         let before = memory_kib("VmRSS:");
         forget_peak();
         let start = Instant::now();

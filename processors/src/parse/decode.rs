@@ -41,12 +41,18 @@ pub(crate) fn transfer(bytes: &[u8], transfer: Transfer) -> Cow<'_, [u8]> {
     }
 }
 
-/// RFC 2045 6.8: what is not in the alphabet is passed over.
+/// RFC 2045 6.8: what is not in the alphabet is passed over. A line of words ends it: lists put their footers there.
 fn base64(bytes: &[u8]) -> Vec<u8> {
     base64_decode(bytes).unwrap_or_else(|| {
         let is_stray = |byte: &u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'/' | b'=');
         let mut clean = Vec::with_capacity(bytes.len());
-        bytes.split(is_stray).for_each(|sound| clean.extend_from_slice(sound));
+        for line in super::fields::lines(bytes) {
+            let line = line.trim_ascii();
+            if line.contains(&b' ') {
+                break;
+            }
+            line.split(is_stray).for_each(|sound| clean.extend_from_slice(sound));
+        }
         base64_decode(&clean).unwrap_or_default()
     })
 }
@@ -123,6 +129,7 @@ mod tests {
             (&b"aGVs\r\nbG8="[..], Transfer::Base64, "hello"),
             (b"aGVs*bG8=", Transfer::Base64, "hello"),
             (b"aGVsbG8", Transfer::Base64, "hello"),
+            (b"aGVsbG8=\r\n--\r\nA list of words\r\nhttp://x.org\r\n", Transfer::Base64, "hello"),
             (b"", Transfer::Base64, ""),
             (b"a=C3=A9 =\r\nb", Transfer::QuotedPrintable, "aé b"),
             (b"1 = 2 =zz =", Transfer::QuotedPrintable, "1 = 2 =zz "),

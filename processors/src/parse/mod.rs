@@ -17,6 +17,7 @@ mod links;
 pub mod read;
 mod structure;
 mod values;
+mod words;
 
 use schemas::event::{Address, HeaderField, MailParsed, MailRaw};
 
@@ -31,19 +32,21 @@ const AT_MOST_ONCE: [&str; 9] =
 
 /// Reads a message that stands at `raw_offset` on `mail.raw`.
 pub fn parse(raw: &MailRaw, raw_offset: i64) -> MailParsed {
-    let Mail { fields, leaves, mut problems } = Mail::read(&raw.content);
-    let headers = header_fields(&fields, &mut problems);
-    name_ambiguous(&fields, &mut problems);
-    let body = body::read(&leaves, MAX_TEXT_BYTES, &mut problems);
+    let mail = Mail::read(&raw.content);
+    let charset = mail.charset();
+    let mut problems = mail.problems.clone();
+    let headers = header_fields(&mail.fields, charset, &mut problems);
+    name_ambiguous(&mail.fields, &mut problems);
+    let body = body::read(&mail.leaves, MAX_TEXT_BYTES, &mut problems);
     let mut links = Links::default();
     links.add_text(body.text.content.as_deref().unwrap_or_default());
     links.add_html(body.html.content.as_deref().unwrap_or_default());
     if links.over {
         problems.add(format!("the message has more than the {MAX_LINKS} links that are kept"));
     }
-    let attachments = attachments::of(&leaves, &body.leaves).map(|(one, _)| one).collect();
+    let attachments = attachments::of(&mail.leaves, &body.leaves).map(|(one, _)| one).collect();
     let mut room = MAX_ADDRESSES;
-    let mut all = |name: &str| addresses(&fields, name, &mut room, &mut problems);
+    let mut all = |name: &str| addresses(&mail, name, &mut room, &mut problems);
     let (from, to, cc, bcc, reply_to) = (all("from"), all("to"), all("cc"), all("bcc"), all("reply-to"));
     MailParsed {
         message_id: raw.message_id.clone(),
@@ -54,8 +57,8 @@ pub fn parse(raw: &MailRaw, raw_offset: i64) -> MailParsed {
         cc,
         bcc,
         reply_to,
-        subject: field(&fields, "subject").map(values::text).unwrap_or_default(),
-        date: field(&fields, "date").and_then(values::date),
+        subject: field(&mail.fields, "subject").map(|value| values::text(value, charset)).unwrap_or_default(),
+        date: field(&mail.fields, "date").and_then(values::date),
         text: body.text.content,
         text_cut: body.text.is_cut,
         html: body.html.content,
@@ -68,11 +71,11 @@ pub fn parse(raw: &MailRaw, raw_offset: i64) -> MailParsed {
 }
 
 /// The fields as they are read, names as sent.
-fn header_fields(fields: &[Field<'_>], problems: &mut Problems) -> Vec<HeaderField> {
+fn header_fields(fields: &[Field<'_>], charset: Option<&str>, problems: &mut Problems) -> Vec<HeaderField> {
     let mut room = MAX_HEADER_VALUES_BYTES;
     let mut headers = Vec::with_capacity(fields.len());
     for field in fields {
-        let (value, was_cut) = cut(values::text(field.value), room);
+        let (value, was_cut) = cut(values::text(field.value, charset), room);
         room -= value.len();
         headers.push(HeaderField { name: field.name.to_owned(), value });
         if was_cut {
@@ -84,13 +87,13 @@ fn header_fields(fields: &[Field<'_>], problems: &mut Problems) -> Vec<HeaderFie
 }
 
 /// The mailboxes of every field of this name.
-fn addresses(fields: &[Field<'_>], name: &str, room: &mut usize, problems: &mut Problems) -> Vec<Address> {
+fn addresses(mail: &Mail<'_>, name: &str, room: &mut usize, problems: &mut Problems) -> Vec<Address> {
     let mut found = Vec::new();
-    for field in fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)) {
+    for field in mail.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)) {
         if found.len() > *room {
             break;
         }
-        values::addresses(field.value, &mut found);
+        values::addresses(field.value, mail.charset(), &mut found);
     }
     if found.len() > *room {
         problems.add(format!("the header names more than the {MAX_ADDRESSES} addresses that are kept"));

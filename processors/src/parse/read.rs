@@ -14,8 +14,8 @@ use super::{attachments, body, decode, fields, header_fields, html, html_text};
 
 /// The header fields in order, names as sent, values unfolded and decoded.
 pub fn headers(content: &[u8]) -> Vec<HeaderField> {
-    let most = fields::Most { bytes: MAX_HEADER_BYTES, fields: MAX_HEADER_FIELDS };
-    header_fields(&fields::read(content, most, |_| false).fields, &mut Problems::default())
+    let mail = Mail::read(content);
+    header_fields(&mail.fields, mail.charset(), &mut Problems::default())
 }
 
 /// The header as it stands, without the blank line behind it.

@@ -21,7 +21,7 @@ pub(crate) struct Mail<'a> {
 }
 
 /// A part that has no parts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Leaf<'a> {
     /// Lower case, `text/plain` when nothing is said.
     pub(crate) media_type: String,
@@ -136,6 +136,13 @@ impl<'a> Mail<'a> {
     }
 }
 
+impl Mail<'_> {
+    /// The charset of the text, for what should have said its own.
+    pub(crate) fn charset(&self) -> Option<&str> {
+        self.leaves.iter().find_map(|leaf| leaf.charset.as_deref())
+    }
+}
+
 impl<'a> Walk<'a> {
     fn run(&mut self, fields: &[Field<'a>], body: usize) {
         let mut next = self.part(fields, body);
@@ -166,6 +173,7 @@ impl<'a> Walk<'a> {
     /// Takes up the part whose body begins at `body`, and says where the header of the next one begins.
     fn part(&mut self, fields: &[Field<'a>], body: usize) -> Option<usize> {
         self.parts += 1;
+        let related = self.open.last().is_some_and(|open| open.kind == Kind::Related && open.parts > 1);
         let media = self.media_type(fields);
         let mut media_type = self.leaf_type(&media);
         let mut entered = false;
@@ -188,7 +196,8 @@ impl<'a> Walk<'a> {
             }
         }
         let end = found.as_ref().map_or(self.content.len(), |delimiter| delimiter.before);
-        self.leaf(fields, &media, media_type, body, end);
+        let bytes = self.content.get(body..end).unwrap_or_default();
+        self.leaf(fields, &media, Leaf { media_type, related, body: bytes, ..Leaf::default() });
         match found {
             Some(delimiter) => self.go_on(&delimiter),
             None => {
@@ -300,28 +309,27 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn leaf(&mut self, fields: &[Field<'a>], media: &Typed, media_type: String, body: usize, end: usize) {
+    /// Adds a leaf, with what its header says of it.
+    fn leaf(&mut self, fields: &[Field<'a>], media: &Typed, leaf: Leaf<'a>) {
         let disposition = field(fields, "content-disposition").map(values::typed).unwrap_or_default();
         if disposition.over {
             self.problems
                 .add(format!("a Content-Disposition has more than the {MAX_PARAMETERS} parameters that are read"));
         }
         let name = disposition.parameter("filename").or_else(|| media.parameter("name")).unwrap_or_default();
-        let encoding = field(fields, "content-transfer-encoding").map(values::text).unwrap_or_default();
-        let around = self.open.last();
-        let kind = around.map_or(Kind::Other, |open| open.kind);
+        let encoding =
+            field(fields, "content-transfer-encoding").map(|value| values::text(value, None)).unwrap_or_default();
+        let around = self.open.last().filter(|open| open.kind == Kind::Alternative);
         self.leaves.push(Leaf {
-            media_type,
             charset: media.parameter("charset").map(str::to_owned),
             file_name: values::file_name(name),
             content_id: field(fields, "content-id").map(values::id).unwrap_or_default(),
             encoding: cut(encoding.to_ascii_lowercase(), MAX_NAME_BYTES).0,
-            body: self.content.get(body..end).unwrap_or_default(),
-            alternative: around.filter(|_| kind == Kind::Alternative).map(|open| open.number),
+            alternative: around.map(|open| open.number),
             in_alternative: self.open.iter().any(|open| open.kind == Kind::Alternative),
-            related: kind == Kind::Related && around.is_some_and(|open| open.parts > 1),
             is_first: self.leaves.is_empty(),
             disposition: disposition.value,
+            ..leaf
         });
     }
 }

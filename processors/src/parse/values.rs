@@ -7,8 +7,8 @@ use mail_parser::parsers::MessageStream;
 use mail_parser::{Address as Parsed, HeaderValue};
 use schemas::event::Address;
 
-use super::decode;
 use super::limits::{MAX_NAME_BYTES, MAX_PARAMETERS, cut};
+use super::{decode, words};
 
 /// A media type or disposition with its parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,12 +26,14 @@ impl Typed {
     }
 }
 
-/// The value as text: unfolded, encoded words decoded.
-pub(crate) fn text(value: &[u8]) -> String {
+/// The value as text: unfolded, encoded words decoded. Bytes that are neither ASCII nor UTF-8, which no header may
+/// have, are read in the charset that the message's text is in.
+pub(crate) fn text(value: &[u8], charset: Option<&str>) -> String {
     if let Some(plain) = plain_line(value) {
         return plain.to_owned();
     }
-    let line = terminated(value);
+    let line = terminated(value, charset);
+    let line = words::joined(&line);
     match MessageStream::new(&line).parse_unstructured() {
         HeaderValue::Text(text) => text.into_owned(),
         _ => String::new(),
@@ -39,8 +41,9 @@ pub(crate) fn text(value: &[u8]) -> String {
 }
 
 /// The mailboxes of an address field, groups flattened.
-pub(crate) fn addresses(value: &[u8], into: &mut Vec<Address>) {
-    let line = terminated(value);
+pub(crate) fn addresses(value: &[u8], charset: Option<&str>, into: &mut Vec<Address>) {
+    let line = terminated(value, charset);
+    let line = words::joined(&line);
     let add = |addr: &mail_parser::Addr<'_>, into: &mut Vec<Address>| {
         let address = addr.address.as_deref().unwrap_or_default().trim().to_owned();
         let name = addr.name.as_deref().unwrap_or_default().trim().to_owned();
@@ -59,7 +62,7 @@ pub(crate) fn addresses(value: &[u8], into: &mut Vec<Address>) {
 
 /// The time that a date field names, in milliseconds since 1970.
 pub(crate) fn date(value: &[u8]) -> Option<i64> {
-    let line = terminated(value);
+    let line = terminated(value, None);
     match MessageStream::new(&line).parse_date() {
         HeaderValue::DateTime(date) if date.is_valid() => date.to_timestamp().checked_mul(1000),
         _ => None,
@@ -73,7 +76,7 @@ pub(crate) fn typed(value: &[u8]) -> Typed {
         Some(end) => (value.get(..end).unwrap_or_default(), true),
         None => (value, false),
     };
-    let line = terminated(within);
+    let line = terminated(within, None);
     let HeaderValue::ContentType(parsed) = MessageStream::new(&line).parse_content_type() else {
         return Typed { over, ..Typed::default() };
     };
@@ -94,7 +97,7 @@ pub(crate) fn typed(value: &[u8]) -> Typed {
 /// A file name: never a path, nothing that hides or turns what stands beside it.
 pub(crate) fn file_name(name: &str) -> String {
     // Some senders use encoded words here, against RFC 2047 5.
-    let decoded: Cow<'_, str> = if name.contains("=?") { text(name.as_bytes()).into() } else { name.into() };
+    let decoded: Cow<'_, str> = if name.contains("=?") { text(name.as_bytes(), None).into() } else { name.into() };
     let last = decoded.rsplit(['/', '\\']).next().unwrap_or_default();
     let hidden = |character: char| {
         character.is_control()
@@ -107,7 +110,7 @@ pub(crate) fn file_name(name: &str) -> String {
 
 /// An id without its angle brackets.
 pub(crate) fn id(value: &[u8]) -> String {
-    let text = text(value);
+    let text = text(value, None);
     let bare = text.trim().trim_start_matches('<').trim_end_matches('>').trim();
     cut(bare.to_owned(), MAX_NAME_BYTES).0
 }
@@ -120,12 +123,11 @@ fn plain_line(value: &[u8]) -> Option<&str> {
     if plain { std::str::from_utf8(line).ok() } else { None }
 }
 
-/// UTF-8 with a line end behind it, as the parser wants it. Bytes that are no UTF-8 are read as Windows-1252, which
-/// is what such senders mean most of the time.
-fn terminated(value: &[u8]) -> Cow<'_, [u8]> {
+/// UTF-8 with a line end behind it, as the parser wants it.
+fn terminated<'v>(value: &'v [u8], charset: Option<&str>) -> Cow<'v, [u8]> {
     let readable: Cow<'_, [u8]> = match std::str::from_utf8(value) {
         Ok(_) => value.into(),
-        Err(_) => decode::windows_1252(value).into_bytes().into(),
+        Err(_) => decode::charset(value, charset).0.into_bytes().into(),
     };
     if readable.ends_with(b"\n") {
         return readable;
@@ -151,14 +153,20 @@ mod tests {
             (b" =?nothing?q?a=20b?=", "a b"),
             (b"", ""),
         ] {
-            assert_eq!(text(value), expected, "{}", String::from_utf8_lossy(value));
+            assert_eq!(text(value, None), expected, "{}", String::from_utf8_lossy(value));
         }
+    }
+
+    #[test]
+    fn bytes_that_no_header_may_have_are_read_in_the_charset_of_the_text() {
+        assert_eq!(text(b" \xbb\xc6\xc9\xbd", Some("gb2312")), "黄山");
+        assert_eq!(text(b" \xc3\xa9", Some("gb2312")), "é");
     }
 
     #[test]
     fn groups_are_flattened_and_names_kept() {
         let mut found = Vec::new();
-        addresses(b" Team: Ann <a@x.org>, b@x.org;, \"C, D\" <c@x.org>\r\n", &mut found);
+        addresses(b" Team: Ann <a@x.org>, b@x.org;, \"C, D\" <c@x.org>\r\n", None, &mut found);
         let pairs: Vec<_> = found.iter().map(|one| (one.name.as_str(), one.address.as_str())).collect();
         assert_eq!(pairs, [("Ann", "a@x.org"), ("", "b@x.org"), ("C, D", "c@x.org")]);
     }

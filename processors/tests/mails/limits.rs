@@ -1,11 +1,6 @@
 //! Every limit of `parse::limits`: what lies at it is read, what lies over it is left out and named; and whatever a
 //! mail does, the fact about it stays small.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests stop where something is wrong")]
-
-mod hostile_mails;
-
-use hostile_mails::raw;
 use processors::parse::limits::{
     MAX_ADDRESSES, MAX_BOUNDARY_BYTES, MAX_DELIMITERS, MAX_DEPTH, MAX_HEADER_BYTES, MAX_HEADER_FIELDS,
     MAX_HEADER_VALUES_BYTES, MAX_LINK_BYTES, MAX_LINKS, MAX_MESSAGE_BYTES, MAX_PARAMETERS, MAX_PART_HEADER_BYTES,
@@ -13,6 +8,8 @@ use processors::parse::limits::{
 };
 use processors::parse::{parse, read};
 use schemas::event::MailParsed;
+
+use crate::hostile::{self, raw};
 
 fn parsed(mail: &str) -> MailParsed {
     parse(&raw(mail.as_bytes().to_vec()), 0)
@@ -177,7 +174,7 @@ fn what_is_cut_in_the_fact_is_whole_for_whoever_reads_the_message() {
 
 #[test]
 fn whatever_a_mail_does_the_fact_about_it_stays_small() {
-    for (name, make) in hostile_mails::ALL {
+    for (name, make) in hostile::ALL {
         let mail = raw(make(2 * 1024 * 1024));
         let fact = parse(&mail, 7);
         let text = fact.text.as_ref().map_or(0, String::len);

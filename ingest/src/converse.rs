@@ -20,13 +20,14 @@ use crate::{metric, reply};
 
 /// What all sessions share.
 pub struct House {
-    pub log: Arc<dyn Log>,
-    pub settings: Arc<Settings>,
-    pub pool: Pool,
-    pub stopping: CancellationToken,
+    log: Arc<dyn Log>,
+    settings: Arc<Settings>,
+    pool: Pool,
+    stopping: CancellationToken,
 }
 
 impl House {
+    /// Sessions that are idle when `stopping` is cancelled are told so and end.
     pub fn new(log: Arc<dyn Log>, settings: Arc<Settings>, stopping: CancellationToken) -> Self {
         let pool = Pool::new(settings.buffered_bytes, settings.buffer_wait);
         Self { log, settings, pool, stopping }

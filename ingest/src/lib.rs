@@ -7,7 +7,7 @@
 mod append;
 mod body;
 pub mod command;
-mod converse;
+pub mod converse;
 mod metric;
 pub mod path;
 pub mod policy;

@@ -80,7 +80,7 @@ impl Default for Settings {
             buffer_wait: Duration::from_secs(10),
             command_wait: Duration::from_secs(300),
             content_wait: Duration::from_secs(180),
-            content_grace: Duration::from_secs(60),
+            content_grace: Duration::from_secs(180),
             content_bytes_per_second: 256,
             session_time: Duration::from_secs(3600),
             append_wait: Duration::from_secs(120),

@@ -68,7 +68,7 @@ pub const HELP: Reply =
 pub const CANNOT_VERIFY: Reply = Reply::new(252, "2.5.0", "Can't verify, but mail for it is taken");
 pub const SEND_CONTENT: Reply = Reply::plain(354, Cow::Borrowed("Send the message, and end it with <CRLF>.<CRLF>"));
 
-pub const LATE: Reply = Reply::new(421, "4.4.2", "Too slow, closing the connection");
+pub const LATE: Reply = Reply::new(421, "4.4.2", "Time is up, closing the connection");
 pub const STOPPING: Reply = Reply::new(421, "4.3.2", "Server is stopping, try again later");
 pub const TOO_MANY_CONNECTIONS: Reply = Reply::new(421, "4.7.0", "Too many connections, try again later");
 pub const TOO_MANY_ERRORS: Reply = Reply::new(421, "4.7.0", "Too many errors, closing the connection");

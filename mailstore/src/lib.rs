@@ -1,6 +1,8 @@
 //! What can be read back: the views that are folded from the log, behind one trait with two bodies (embedded here, CQL
 //! later). It knows the events, and nothing of how they reach it or who asks.
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 pub mod embedded;
 mod encoding;
 mod row;

@@ -5,6 +5,9 @@
 //! of a message stand in one partition (the design's rule), so an offset alone orders the facts of a topic.
 //! It knows nothing of keyspaces, files or time.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::event::{ActionChange, Address, Attachment, Folder, MailParsed, MailRaw, MailRouted, RoutedEntry};

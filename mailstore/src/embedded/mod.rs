@@ -7,6 +7,8 @@ mod dump;
 mod edit;
 mod list;
 mod rebuild;
+#[cfg(test)]
+mod suite;
 mod sweep;
 mod tables;
 #[cfg(test)]

@@ -1,24 +1,30 @@
 //! What only the embedded body promises.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use schemas::event::MailRaw;
 use schemas::{Position, Topic};
 
 use super::EmbeddedStore;
-use crate::{RawSource, Result, Store, StoreError};
+use crate::contract::{Chance, ModelLog, dump, mail_by_chance};
+use crate::{ListQuery, Result, Retention, Scope, Store, StoreError, Upkeep};
 
-struct NoLog;
+const INBOX: &str = "ann@a.example";
 
-impl RawSource for NoLog {
-    fn read(&self, _: Position) -> Result<Option<MailRaw>> {
-        Ok(None)
-    }
+fn open_with(path: &Path, log_id: &str, log: &Arc<ModelLog>) -> Result<Arc<EmbeddedStore>> {
+    let db = fjall::Database::builder(path).open().unwrap();
+    EmbeddedStore::open(db, log_id, log.clone())
 }
 
-fn open(path: &std::path::Path, log: &str) -> Result<Arc<EmbeddedStore>> {
+fn open(path: &Path, log_id: &str) -> Result<Arc<EmbeddedStore>> {
+    open_with(path, log_id, &Arc::default())
+}
+
+fn tables_in(path: &Path) -> Vec<String> {
     let db = fjall::Database::builder(path).open().unwrap();
-    EmbeddedStore::open(db, log, Arc::new(NoLog))
+    let mut names: Vec<String> = db.list_keyspace_names().iter().map(ToString::to_string).collect();
+    names.sort();
+    names
 }
 
 #[tokio::test]
@@ -31,9 +37,132 @@ async fn a_store_of_another_log_is_refused() {
 }
 
 #[tokio::test]
-async fn positions_are_there_after_opening_again() {
+async fn a_store_of_a_newer_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let place = Position::new(Topic::MailActions, 2, 7);
-    open(folder.path(), "one").unwrap().apply(Vec::new(), &[place]).await.unwrap();
-    assert_eq!(open(folder.path(), "one").unwrap().positions().await.unwrap(), [place]);
+    let store = open(folder.path(), "one").unwrap();
+    store.inner.shared.meta.insert(super::FORMAT_KEY, (super::FORMAT + 1).to_string()).unwrap();
+    drop(store);
+    let refused = open(folder.path(), "one").err();
+    assert!(matches!(refused, Some(StoreError::Damaged(cause)) if cause.contains("newer")));
+}
+
+#[tokio::test]
+async fn positions_and_views_are_there_after_opening_again() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), Arc::new(ModelLog::default()));
+    mail_by_chance(&log, &mut Chance::seeded(1), 50, 2);
+    let store = open_with(folder.path(), "one", &log).unwrap();
+    log.fold(&*store, &mut Chance::seeded(2)).await;
+    let before = (dump(&*store).await, store.positions().await.unwrap());
+    drop(store);
+    let store = open_with(folder.path(), "one", &log).unwrap();
+    assert_eq!((dump(&*store).await, store.positions().await.unwrap()), before);
+    mail_by_chance(&log, &mut Chance::seeded(3), 50, 2);
+    log.fold(&*store, &mut Chance::seeded(4)).await;
+    let other = tempfile::tempdir().unwrap();
+    let whole = open_with(other.path(), "one", &log).unwrap();
+    log.fold(&*whole, &mut Chance::seeded(5)).await;
+    assert_eq!(dump(&*store).await, dump(&*whole).await);
+}
+
+#[tokio::test]
+async fn what_an_interrupted_rebuild_left_is_dropped() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), Arc::new(ModelLog::default()));
+    mail_by_chance(&log, &mut Chance::seeded(1), 20, 1);
+    let store = open_with(folder.path(), "one", &log).unwrap();
+    log.fold(&*store, &mut Chance::seeded(2)).await;
+    let before = dump(&*store).await;
+    let names = tables_in_use(&store);
+    let next = store.rebuild().await.unwrap();
+    log.fold(&*next, &mut Chance::seeded(3)).await;
+    assert!(tables_in_use(&store).len() > names.len());
+    drop((store, next));
+    let store = open_with(folder.path(), "one", &log).unwrap();
+    assert_eq!(tables_in_use(&store), names);
+    assert_eq!(dump(&*store).await, before);
+}
+
+#[tokio::test]
+async fn the_old_tables_are_dropped_after_a_switch_and_stay_so() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), Arc::new(ModelLog::default()));
+    mail_by_chance(&log, &mut Chance::seeded(1), 20, 1);
+    let store = open_with(folder.path(), "one", &log).unwrap();
+    for seed in 0..3 {
+        log.fold(&*store, &mut Chance::seeded(seed)).await;
+        let next = store.rebuild().await.unwrap();
+        log.fold(&*next, &mut Chance::seeded(seed)).await;
+        store.switch().await.unwrap();
+    }
+    let before = dump(&*store).await;
+    drop(store);
+    let names = tables_in(folder.path());
+    assert_eq!(names, ["store.bytes", "store.meta", "store.rows.4", "store.views.4"]);
+    assert_eq!(dump(&*open_with(folder.path(), "one", &log).unwrap()).await, before);
+}
+
+/// Rows of facts whose mail the log had given up before it was folded.
+#[tokio::test]
+async fn rows_that_no_mail_will_reach_are_dropped_by_the_sweep() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), Arc::new(ModelLog::default()));
+    mail_by_chance(&log, &mut Chance::seeded(1), 20, 1);
+    let store = open_with(folder.path(), "one", &log).unwrap();
+    for topic in [Topic::MailParsed, Topic::MailActions] {
+        log.fold_topic(&*store, topic).await;
+    }
+    let rows = || store.current().rows.len().unwrap();
+    store.sweep(&Retention::default()).await.unwrap();
+    assert_eq!(rows(), 20, "the mail may still come");
+    let later = Arc::new(ModelLog::default());
+    crate::contract::mail_at(&later, 1_700_000_000_000 + 25 * 60 * 60 * 1000);
+    let raw = later.facts().remove(0);
+    store.apply(vec![raw], &[Position::new(Topic::MailRaw, 0, 21)]).await.unwrap();
+    store.sweep(&Retention::default()).await.unwrap();
+    assert_eq!(rows(), 1);
+}
+
+/// A list is one view: whatever is folded or swept meanwhile, each entry that stands in it can be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn reads_are_whole_while_facts_are_folded_and_swept() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), Arc::new(ModelLog::default()));
+    let store = open_with(folder.path(), "one", &log).unwrap();
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (store, stop) = (store.clone(), stop.clone());
+            tokio::spawn(async move {
+                let scope = Scope::Inbox(INBOX.to_owned());
+                let query = ListQuery { scope, until_ms: None, after: None, limit: 50 };
+                let mut lists = 0_u32;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    let list = store.list(&query).await.unwrap();
+                    assert!(list.is_sorted_by(|one, next| one.received_at >= next.received_at));
+                    lists += 1;
+                    tokio::task::yield_now().await;
+                }
+                lists
+            })
+        })
+        .collect();
+    let mut chance = Chance::seeded(9);
+    for round in 0..10 {
+        mail_by_chance(&log, &mut chance, 30, 2);
+        log.fold(&*store, &mut chance).await;
+        let retention = Retention { max_bytes: Some(6000), raw_before: log.raw_halves(), ..Retention::default() };
+        store.sweep(&retention).await.unwrap();
+        if round % 3 == 0 {
+            let next = store.rebuild().await.unwrap();
+            store.carry_over(&log.raw_starts()).await.unwrap();
+            log.fold(&*next, &mut chance).await;
+            store.switch().await.unwrap();
+        }
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for reader in readers {
+        assert!(reader.await.unwrap() > 0);
+    }
+}
+
+fn tables_in_use(store: &EmbeddedStore) -> Vec<String> {
+    let mut names: Vec<String> = store.inner.shared.db.list_keyspace_names().iter().map(ToString::to_string).collect();
+    names.sort();
+    names
 }

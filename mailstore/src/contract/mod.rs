@@ -1,0 +1,61 @@
+//! What every body of the store promises, one function a promise. A body's tests call each with a way to open an
+//! empty store; a broken promise is a panic. The embedded body is the reference.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a suite fails by panicking")]
+
+mod chance;
+pub mod folding;
+pub mod lists;
+mod model_log;
+pub mod rebuilding;
+pub mod retention;
+mod writing;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use self::chance::Chance;
+pub use self::model_log::ModelLog;
+pub use self::writing::by_chance as mail_by_chance;
+pub use self::writing::whole_at as mail_at;
+use crate::{Entry, ListQuery, RawSource, Scope, Upkeep};
+
+/// A way to make stores.
+#[async_trait]
+pub trait Body: Sync {
+    /// A new, empty store whose bytes lie in this log.
+    async fn empty(&self, raw: Arc<dyn RawSource>) -> Arc<dyn Upkeep>;
+}
+
+/// Everything that the store shows.
+pub async fn dump(store: &dyn Upkeep) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut push = |line| {
+        lines.push(line);
+        Ok(())
+    };
+    store.dump(&mut push).await.unwrap();
+    lines
+}
+
+async fn open(body: &dyn Body) -> (Arc<ModelLog>, Arc<dyn Upkeep>) {
+    let log = Arc::new(ModelLog::default());
+    (log.clone(), body.empty(log).await)
+}
+
+/// The whole list of an inbox.
+async fn inbox(store: &dyn Upkeep, name: &str) -> Vec<Entry> {
+    store.list(&whole(Scope::Inbox(name.to_owned()))).await.unwrap()
+}
+
+async fn starred(store: &dyn Upkeep, account: &str) -> Vec<Entry> {
+    store.list(&whole(Scope::StarredBy(account.to_owned()))).await.unwrap()
+}
+
+async fn ids(store: &dyn Upkeep, name: &str) -> Vec<String> {
+    inbox(store, name).await.into_iter().map(|entry| entry.id).collect()
+}
+
+const fn whole(scope: Scope) -> ListQuery {
+    ListQuery { scope, until_ms: None, after: None, limit: 1000 }
+}

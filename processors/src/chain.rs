@@ -25,7 +25,16 @@ pub fn process(raw: &MailRaw, raw_offset: i64, accounts: &Table, models: &Models
 /// What can still be said about a message that could not be processed: it reaches its inboxes, and says why no more
 /// is known about it.
 pub fn minimal(raw: &MailRaw, raw_offset: i64, accounts: &Table, cause: &str) -> Facts {
-    let parsed = MailParsed {
+    let mut parsed = unread(raw, raw_offset);
+    parsed.problems.push(format!("the message could not be processed: {cause}"));
+    let scored = spam::unscored(&parsed);
+    let routed = route::route(raw, raw_offset, scored.score, accounts);
+    Facts { parsed, scored, routed }
+}
+
+/// A message of which nothing is read.
+pub(crate) fn unread(raw: &MailRaw, raw_offset: i64) -> MailParsed {
+    MailParsed {
         message_id: raw.message_id.clone(),
         raw_offset,
         headers: Vec::new(),
@@ -43,9 +52,32 @@ pub fn minimal(raw: &MailRaw, raw_offset: i64, accounts: &Table, cause: &str) ->
         links: Vec::new(),
         attachments: Vec::new(),
         size_bytes: i64::try_from(raw.content.len()).unwrap_or(i64::MAX),
-        problems: vec![format!("the message could not be processed: {cause}")],
-    };
-    let scored = spam::unscored(&parsed);
-    let routed = route::route(raw, raw_offset, scored.score, accounts);
-    Facts { parsed, scored, routed }
+        problems: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::tests::raw;
+
+    #[test]
+    fn the_three_facts_of_a_message_agree() {
+        let mail = raw("Subject: Hi\r\n\r\nbody");
+        let facts = process(&mail, 7, &Table::default(), &Models::default());
+        assert_eq!((facts.parsed.raw_offset, facts.scored.raw_offset, facts.routed.raw_offset), (7, 7, 7));
+        assert_eq!((facts.parsed.subject.as_str(), facts.parsed.size_bytes), ("Hi", 19));
+        assert_eq!((facts.scored.score, facts.routed.score), (0.5, 0.5));
+        assert_eq!(facts, process(&mail, 7, &Table::default(), &Models::default()));
+    }
+
+    #[test]
+    fn what_could_not_be_processed_still_reaches_its_inboxes() {
+        let mail = raw("Subject: Hi\r\n\r\nbody");
+        let facts = minimal(&mail, 7, &Table::default(), "it panicked");
+        let routed = process(&mail, 7, &Table::default(), &Models::default()).routed;
+        assert_eq!((facts.routed, facts.scored.score), (routed, 0.5));
+        assert_eq!(facts.parsed.problems, ["the message could not be processed: it panicked"]);
+        assert_eq!((facts.parsed.subject.as_str(), facts.parsed.size_bytes), ("", 19));
+    }
 }

@@ -118,3 +118,38 @@ fn name_ambiguous(fields: &[Field<'_>], problems: &mut Problems) {
         problems.add("ambiguous: the header has NUL bytes");
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use schemas::MessageId;
+    use schemas::event::Door;
+
+    use super::*;
+
+    pub(crate) fn raw(content: &str) -> MailRaw {
+        MailRaw {
+            message_id: MessageId::from_parts(0, [0; 10]),
+            arrived_at: 1_600_000_000_000,
+            door: Door::Smtp,
+            peer: None,
+            received_by: "mx.example".to_owned(),
+            helo: None,
+            esmtp: true,
+            tls: None,
+            login: None,
+            mail_from: String::new(),
+            recipients: vec!["Ann+tag@Example.org".to_owned()],
+            smtputf8: false,
+            content: content.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn the_text_of_an_alternative_is_exactly_what_was_sent() {
+        let mail = "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\n\r\nMy email body\r\n--b\r\n\
+                    Content-Type: text/html\r\n\r\n<p>My email body</p>\r\n--b--\r\n";
+        let parsed = parse(&raw(mail), 0);
+        assert_eq!(parsed.text.as_deref(), Some("My email body"));
+        assert_eq!(parsed.html.as_deref(), Some("<p>My email body</p>"));
+    }
+}

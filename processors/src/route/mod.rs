@@ -42,3 +42,88 @@ pub fn route(raw: &MailRaw, raw_offset: i64, score: f64, accounts: &Table) -> Ma
         replay: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::event::{AccountChange, AccountEvent, AddressSettings, ForwardKind, ForwardTarget};
+
+    use super::*;
+    use crate::parse::tests::raw;
+
+    fn settings(ids: &[&str]) -> AddressSettings {
+        let target =
+            |id: &&str| ForwardTarget { id: (*id).to_owned(), kind: ForwardKind::Webhook, sealed_target: Vec::new() };
+        AddressSettings { forwards: ids.iter().map(target).collect(), ..AddressSettings::default() }
+    }
+
+    /// ann owns d.org, whose catch-all saves to all@d.org, and has reserved desk@d.org.
+    fn table() -> Table {
+        let (ann, domain) = ("ann".to_owned(), "d.org".to_owned());
+        let changes = [
+            AccountChange::AccountCreated { account: ann.clone(), email: String::new(), admin: false },
+            AccountChange::DomainAdded { domain: domain.clone(), owner: ann.clone(), private: true },
+            AccountChange::CatchAllSet {
+                domain,
+                owner: ann.clone(),
+                inbox: "all@d.org".to_owned(),
+                settings: settings(&["all", "both"]),
+            },
+            AccountChange::AddressReserved {
+                address: "desk@d.org".to_owned(),
+                owner: ann,
+                settings: settings(&["desk", "both"]),
+            },
+        ];
+        let mut table = Table::default();
+        for (offset, change) in (0..).zip(changes) {
+            table.fold(offset, &AccountEvent { event_id: offset.to_string(), at: 0, by: None, change });
+        }
+        table
+    }
+
+    fn to(recipients: &[&str]) -> MailRouted {
+        let mut mail = raw("");
+        mail.recipients = recipients.iter().map(|recipient| (*recipient).to_owned()).collect();
+        route(&mail, 9, 0.25, &table())
+    }
+
+    #[test]
+    fn recipients_of_one_inbox_make_one_entry_named_by_the_first() {
+        let routed = to(&["x@public.org", "One@d.org", "Desk+a@D.org", "two@d.org", "desk@d.org"]);
+        let entries: Vec<_> = routed
+            .entries
+            .iter()
+            .map(|entry| (entry.index, entry.inbox.as_str(), entry.original_inbox.as_str(), entry.recipients.join(" ")))
+            .collect();
+        assert_eq!(
+            entries,
+            [
+                (0, "x@public.org", "x@public.org", "x@public.org".to_owned()),
+                (1, "all@d.org", "one@d.org", "One@d.org two@d.org".to_owned()),
+                (2, "desk@d.org", "desk+a@d.org", "Desk+a@D.org desk@d.org".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn each_forward_of_an_entry_applies_once() {
+        let routed = to(&["desk@d.org", "desk+x@d.org", "any@d.org", "x@public.org"]);
+        let forwards: Vec<_> = routed.entries.iter().map(|entry| entry.forwards.join(" ")).collect();
+        assert_eq!(forwards, ["desk both all", "all both", ""]);
+    }
+
+    #[test]
+    fn the_route_says_at_which_state_of_the_accounts_it_was_decided() {
+        let routed = to(&["desk@d.org"]);
+        assert_eq!((routed.accounts_offset, routed.raw_offset, routed.arrived_at), (4, 9, 1_600_000_000_000));
+        assert_eq!((routed.score, routed.folder, routed.replay), (0.25, Folder::Inbox, None));
+    }
+
+    #[test]
+    fn a_thousand_recipients_of_one_catch_all_make_one_entry() {
+        let recipients: Vec<String> = (0..1000).map(|number| format!("r{number}@d.org")).collect();
+        let routed = to(&recipients.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!((routed.entries.len(), routed.entries[0].recipients.len()), (1, 1000));
+        assert_eq!(routed.entries[0].forwards, ["all", "both"]);
+    }
+}

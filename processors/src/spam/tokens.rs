@@ -12,7 +12,7 @@ pub const MAX_TOKENS: usize = 4096;
 const WORD_BYTES: std::ops::RangeInclusive<usize> = 2..=40;
 
 /// The tokens of a message, each once, in the order in which they stand.
-pub(crate) fn of(parsed: &MailParsed) -> Vec<String> {
+pub fn of(parsed: &MailParsed) -> Vec<String> {
     let mut tokens = Tokens::default();
     tokens.add("subject:", &parsed.subject);
     for from in &parsed.from {

@@ -21,6 +21,7 @@ mod targets;
 mod visible;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -32,8 +33,18 @@ use crate::mail::Mails;
 use crate::server::{Recipe, Source};
 use crate::suite::Suite;
 
-fn main() -> Result<()> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    match measure(Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line with its causes: a backtrace tells a person nothing about a server that isn't there.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: Options) -> Result<()> {
     options.check()?;
     // One thread: the client must leave the machine to the server that it measures.
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(options))

@@ -9,7 +9,7 @@ use crate::peers;
 use crate::process::{self, Memory};
 use crate::results::{FloodRow, ReadRow, Results, StoredRow};
 use crate::samples::Spread;
-use crate::table::Table;
+use crate::table::{NOTHING, Table};
 use crate::targets;
 
 /// What has to be known to take a figure seriously.
@@ -148,7 +148,7 @@ fn grid(page: &mut String, head: &Head, results: &Results) {
         line.push(ratio(rate(Kind::Postlog), rate(Kind::Inbucket)));
         rates.row(line);
         let mut line = start();
-        line.extend(head.kinds.iter().map(|&kind| of(kind).map_or("–".into(), |row| spread(row.to_250))));
+        line.extend(head.kinds.iter().map(|&kind| of(kind).map_or(NOTHING.into(), |row| spread(row.to_250))));
         times.row(line);
     }
     rates.write(page);
@@ -173,10 +173,10 @@ fn visible(page: &mut String, head: &Head, results: &Results) {
         let one = results.visible.iter().find(|row| row.kind == kind);
         table.row(vec![
             kind.name().into(),
-            all.map_or("–".into(), |ms| format!("{ms:.0}")),
-            one.map_or("–".into(), |row| spread(row.spread)),
-            one.map_or("–".into(), |row| format!("{:.2}", row.spread.max_ms)),
-            one.map_or("–".into(), |row| row.probes.to_string()),
+            all.map_or(NOTHING.into(), |ms| format!("{ms:.0}")),
+            one.map_or(NOTHING.into(), |row| spread(row.spread)),
+            one.map_or(NOTHING.into(), |row| format!("{:.2}", row.spread.max_ms)),
+            one.map_or(NOTHING.into(), |row| row.probes.to_string()),
         ]);
     }
     table.write(page);
@@ -210,11 +210,11 @@ fn stored(page: &mut String, head: &Head, results: &Results) {
                 memory(|row| row.after, |memory| memory.resident_mib),
                 memory(|row| row.after, |memory| memory.peak_mib),
                 number(disk.map(|bytes| bytes / row.mails.max(1) as f64)),
-                disk.map_or("–".into(), |bytes| format!("{:.2}", bytes / row.mail_bytes.max(1) as f64)),
+                disk.map_or(NOTHING.into(), |bytes| format!("{:.2}", bytes / row.mail_bytes.max(1) as f64)),
             ]);
         }
         if let Some(row) = results.restarts.iter().find(|row| row.kind == kind) {
-            let none = || "–".to_owned();
+            let none = || NOTHING.to_owned();
             let (resident, peak) =
                 (row.after.map(|memory| memory.resident_mib), row.after.map(|memory| memory.peak_mib));
             table.row(vec![
@@ -260,7 +260,7 @@ fn reads(page: &mut String, head: &Head, results: &Results) {
                 median_spread(rows.iter().map(|row| row.spread)),
                 number(median(rows.iter().map(|row| row.bytes_an_answer))),
                 number(median(rows.iter().filter_map(|row| row.server_us_an_answer))),
-                if kind == Kind::Postlog { "–".into() } else { ratio(postlog, Some(rate)) },
+                if kind == Kind::Postlog { NOTHING.into() } else { ratio(postlog, Some(rate)) },
             ]);
         }
     }
@@ -318,14 +318,16 @@ fn spread(spread: Spread) -> String {
 
 fn number(value: Option<f64>) -> String {
     match value {
-        None => "–".into(),
+        None => NOTHING.into(),
         Some(value) if value < 10.0 => format!("{value:.1}"),
         Some(value) => format!("{value:.0}"),
     }
 }
 
 fn ratio(one: Option<f64>, other: Option<f64>) -> String {
-    one.zip(other).filter(|(_, other)| *other > 0.0).map_or("–".into(), |(one, other)| format!("{:.1}", one / other))
+    one.zip(other)
+        .filter(|(_, other)| *other > 0.0)
+        .map_or(NOTHING.into(), |(one, other)| format!("{:.1}", one / other))
 }
 
 fn capital(text: &str) -> String {

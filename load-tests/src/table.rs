@@ -1,5 +1,8 @@
 //! A Markdown table whose columns line up in the source as well.
 
+/// What stands in a cell that has no figure.
+pub const NOTHING: &str = "–";
+
 pub struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -14,8 +17,15 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// The table and an empty line after it; text to the left, numbers to the right.
-    pub fn write(&self, page: &mut String) {
+    /// The table and an empty line after it; text to the left, numbers to the right. A column that says nothing in any
+    /// row is left out.
+    pub fn write(mut self, page: &mut String) {
+        let silent = |column: usize| self.rows.iter().all(|row| row.get(column).is_none_or(|cell| cell == NOTHING));
+        let keep: Vec<bool> = (0..self.head.len()).map(|column| !silent(column)).collect();
+        for row in self.rows.iter_mut().chain([&mut self.head]) {
+            let mut kept = keep.iter();
+            row.retain(|_| kept.next().copied().unwrap_or(true));
+        }
         let width = |column: usize| {
             let cells = self.rows.iter().chain([&self.head]).filter_map(|row| row.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or(0).max(4)
@@ -36,7 +46,7 @@ impl Table {
 
     fn is_numeric(&self, column: usize) -> bool {
         let mut cells = self.rows.iter().filter_map(|row| row.get(column));
-        cells.all(|cell| cell.starts_with(|first: char| first.is_ascii_digit() || first == '–'))
+        cells.all(|cell| cell == NOTHING || cell.starts_with(|first: char| first.is_ascii_digit()))
     }
 }
 
@@ -58,5 +68,14 @@ mod tests {
         let mut page = String::new();
         table.write(&mut page);
         assert_eq!(page, "| name |    n |\n| ---- | ---: |\n| a    |   10 |\n\n");
+    }
+
+    #[test]
+    fn a_column_without_a_figure_is_left_out() {
+        let mut table = Table::new(&["a", "b", "c"]);
+        table.row(vec!["1".into(), NOTHING.into(), "3".into()]);
+        let mut page = String::new();
+        table.write(&mut page);
+        assert!(page.starts_with("|    a |    c |\n"), "{page}");
     }
 }

@@ -52,3 +52,37 @@ pub fn decode(records: Vec<Record>) -> (Vec<Fact>, Vec<Undecodable>) {
     counter!(UNDECODABLE).increment(undecodable.len() as u64);
     (facts, undecodable)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use schemas::event::{ActionChange, MailAction};
+    use schemas::{Event, MessageId, Topic};
+
+    use super::*;
+
+    fn record(offset: u64, value: Option<Bytes>) -> Record {
+        let position = Position::new(Topic::MailActions, 0, offset);
+        Record { position, timestamp_ms: 0, key: None, headers: Vec::new(), value }
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_is_returned_with_its_place_and_the_rest_goes_on() {
+        let action = MailAction {
+            message_id: MessageId::from_parts(1, [0; 10]),
+            index: 0,
+            at: 0,
+            by: "account-1".to_owned(),
+            change: ActionChange::Read { read: true },
+        };
+        let event = Event::Action(action);
+        let value = codec::encode(&event).unwrap();
+        let cut = value.slice(..value.len() - 1);
+        let records =
+            vec![record(4, Some(cut)), record(5, None), record(6, Some(value)), record(7, Some(Bytes::new()))];
+        let (facts, undecodable) = decode(records);
+        assert_eq!(facts, [Fact { position: Position::new(Topic::MailActions, 0, 6), event }]);
+        assert_eq!(undecodable.iter().map(|one| one.position.offset).collect::<Vec<_>>(), [4, 7]);
+        assert!(undecodable.iter().all(|one| !one.cause.is_empty()));
+    }
+}

@@ -1,0 +1,5 @@
+//! The embedded log passes the suite of every log, and keeps promises of its own.
+
+mod bench;
+mod contract;
+mod own;

@@ -74,7 +74,8 @@ fn a_rebuild_keeps_what_is_older_than_the_log_stars_and_their_bytes_included() {
     furnish(&server);
     assert!(server.stop().success());
     let half = MAILS * MAIL_BYTES / 2;
-    house.config = format!("{large}segment_bytes = {SEGMENT_BYTES}\nretention_bytes = {half}\n");
+    house.config =
+        format!("{large}segment_bytes = {SEGMENT_BYTES}\nretention_bytes = {half}\n[upkeep]\nevery_seconds = 1\n");
     let server = house.start();
     eventually("the first half of the log is removed", || {
         let events = server.text("/api/admin/events/mail.raw?from=earliest&follow=false");

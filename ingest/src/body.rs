@@ -1,4 +1,6 @@
-//! The bytes of a message on their way to the log: bounded each by the message limit, and all together by a pool.
+//! The bytes of a message on their way to the log: bounded each by the message limit, and all together by a pool. The
+//! first bytes of each are free, and bounded by the number of connections: most mail is small, and must not wait until
+//! a few large and slow messages have come to their end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use wire::Strays;
 
+/// Of each message, what needs no room from the pool.
+const FREE_BYTES: usize = 16 * 1024;
 /// What a permit of the pool stands for.
 const UNIT_BYTES: usize = 1024;
 /// What a declared size may reserve before anything of it has come.
@@ -82,20 +86,21 @@ impl Body {
             return;
         }
         let growth = (capacity / 2).clamp(*GROWTH_BYTES.start(), *GROWTH_BYTES.end());
-        let wanted = needed.max(self.hint_bytes).max(capacity.saturating_add(growth)).min(self.limit_bytes);
-        match pool.take(wanted - capacity).await {
-            Some(permit) => {
-                match &mut self.permit {
-                    Some(held) => held.merge(permit),
-                    None => self.permit = Some(permit),
+        let most = if needed <= FREE_BYTES { FREE_BYTES } else { usize::MAX };
+        let wanted = needed.max(self.hint_bytes).max(capacity.saturating_add(growth)).min(self.limit_bytes.min(most));
+        let counted = wanted.saturating_sub(capacity.max(FREE_BYTES));
+        if counted > 0 {
+            match (pool.take(counted).await, &mut self.permit) {
+                (Some(permit), Some(held)) => held.merge(permit),
+                (Some(permit), none) => *none = Some(permit),
+                (None, _) => {
+                    self.no_room = true;
+                    self.drop_bytes();
+                    return;
                 }
-                self.bytes.reserve_exact(wanted - self.bytes.len());
-            }
-            None => {
-                self.no_room = true;
-                self.drop_bytes();
             }
         }
+        self.bytes.reserve_exact(wanted - self.bytes.len());
     }
 
     pub fn push(&mut self, run: &[u8]) {
@@ -128,9 +133,9 @@ mod tests {
         Pool::new(kibibytes * 1024, Duration::from_secs(10))
     }
 
-    async fn filled(pool: &Pool, limit_bytes: u64, pieces: usize) -> Body {
+    async fn filled(pool: &Pool, limit_bytes: u64, kibibytes: usize) -> Body {
         let mut body = Body::new(limit_bytes, None);
-        for _ in 0..pieces {
+        for _ in 0..kibibytes {
             body.make_room(pool, 1024).await;
             body.push(&[b'x'; 1024]);
         }
@@ -140,8 +145,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_message_at_the_limit_is_kept_and_one_past_it_holds_no_memory() {
         let pool = pool(64);
-        let mut body = filled(&pool, 10 * 1024, 10).await;
-        assert_eq!((body.bytes().len(), body.over_size), (10 * 1024, false));
+        let mut body = filled(&pool, 40 * 1024, 40).await;
+        assert_eq!((body.bytes().len(), body.over_size), (40 * 1024, false));
+        assert_eq!(pool.free_bytes(), 40 * 1024, "16 of 40 KiB are free");
         body.make_room(&pool, 1).await;
         body.push(b"x");
         assert!(body.over_size);
@@ -151,10 +157,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn messages_wait_for_room_and_get_it_when_another_is_done() {
         let pool = pool(8);
-        let first = filled(&pool, 8 * 1024, 8).await;
+        let first = filled(&pool, 24 * 1024, 24).await;
+        assert_eq!(pool.free_bytes(), 0);
         let waiting = tokio::spawn({
             let pool = pool.clone();
-            async move { filled(&pool, 8 * 1024, 8).await }
+            async move { filled(&pool, 24 * 1024, 24).await }
         });
         tokio::task::yield_now().await;
         drop(first);
@@ -163,12 +170,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_message_that_gets_no_room_in_time_gives_up_what_it_had() {
+    async fn a_message_that_gets_no_room_in_time_gives_up_what_it_had_and_small_ones_need_none() {
         let pool = pool(8);
-        let first = filled(&pool, 64 * 1024, 4).await;
-        let second = filled(&pool, 64 * 1024, 8).await;
+        let first = filled(&pool, 24 * 1024, 24).await;
+        let second = filled(&pool, 24 * 1024, 24).await;
         assert!(second.no_room);
         assert_eq!(second.bytes.capacity(), 0);
+        assert!(!filled(&pool, 24 * 1024, 16).await.no_room);
         drop(first);
         assert_eq!(pool.free_bytes(), 8 * 1024);
     }
@@ -178,6 +186,9 @@ mod tests {
         let pool = pool(1024);
         let mut body = Body::new(u64::MAX, Some(u64::MAX));
         body.make_room(&pool, 1).await;
+        body.push(b"x");
+        assert_eq!(body.bytes.capacity(), FREE_BYTES);
+        body.make_room(&pool, FREE_BYTES).await;
         assert_eq!(body.bytes.capacity(), 256 * 1024);
         body.push(&[b'x'; 300 * 1024]);
         assert!(!body.over_size);

@@ -84,8 +84,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                     let content = self.read_content(declared_bytes).await;
                     self.resume(state, content.map(Input::Content))?
                 }
-                Some(Effect::ReadChunk { size_bytes }) => {
-                    let content = self.read_chunk(size_bytes).await;
+                Some(Effect::ReadChunk { size_bytes, last }) => {
+                    let content = self.read_chunk(size_bytes, last).await;
                     self.resume(state, content.map(Input::Chunk))?
                 }
                 Some(Effect::DropChunk { size_bytes, then }) => match self.drop_chunk(size_bytes).await {
@@ -182,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         Ok(content)
     }
 
-    async fn read_chunk(&mut self, size_bytes: u64) -> Result<Content, Halt> {
+    async fn read_chunk(&mut self, size_bytes: u64, last: bool) -> Result<Content, Halt> {
         let mut body = self.body.take().unwrap_or_else(|| Body::new(self.house.settings.message_bytes, None));
         let mut reader = ChunkReader::new(size_bytes);
         let mut pace = self.content_pace();
@@ -202,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             over_size: body.over_size,
             no_room: body.no_room,
             stray: body.strays.has_stray(),
-            hops: policy::hops(body.bytes()),
+            hops: if last { policy::hops(body.bytes()) } else { 0 },
         };
         self.body = Some(body);
         Ok(content)

@@ -38,12 +38,14 @@ pub struct Settings {
     pub line_bytes: usize,
     /// Commands refused for good in one session.
     pub errors: u32,
-    /// Commands since the session began or since its last accepted message. More than the recipients.
+    /// Commands since the session began or since its last accepted message, but for chunks that a message is made of.
+    /// More than the recipients.
     pub commands_without_mail: u32,
     /// Servers that a message came through (RFC 5321 6.3).
     pub hops: usize,
     pub connections: Caps,
-    /// Of messages that are not on the log yet, over all sessions.
+    /// Of messages that are not on the log yet, over all sessions; the first 16 KiB of each don't count, so that a few
+    /// large and slow ones can't keep out the small. At least `message_bytes`.
     pub buffered_bytes: usize,
     /// For room in that.
     pub buffer_wait: Duration,
@@ -51,8 +53,9 @@ pub struct Settings {
     pub command_wait: Duration,
     /// For any next part of a message (RFC 5321 4.5.3.2.5 wants three minutes).
     pub content_wait: Duration,
-    /// Before the minimum rate of a message counts.
+    /// How far a message may lag behind its minimum rate.
     pub content_grace: Duration,
+    /// The minimum rate of a message.
     pub content_bytes_per_second: u32,
     /// Of a whole session, whatever it does.
     pub session_time: Duration,
@@ -81,7 +84,7 @@ impl Default for Settings {
             command_wait: Duration::from_secs(300),
             content_wait: Duration::from_secs(180),
             content_grace: Duration::from_secs(180),
-            content_bytes_per_second: 256,
+            content_bytes_per_second: 1024,
             session_time: Duration::from_secs(3600),
             append_wait: Duration::from_secs(120),
             farewell_wait: Duration::from_secs(1),

@@ -146,7 +146,8 @@ pub const fn of_log_error(error: &LogError) -> Reply {
         LogError::Full(_) => NO_ROOM,
         LogError::TooLarge { .. } => TOO_LARGE,
         LogError::Unavailable(_) => LOG_UNAVAILABLE,
-        LogError::Fenced(_) | LogError::OutOfRange { .. } | LogError::Damaged(_) => LOG_STOPPED,
+        // Nothing that the message is to blame for, so its sender keeps it.
+        _ => LOG_STOPPED,
     }
 }
 

@@ -9,6 +9,7 @@ use eventlog::Log;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use wire::{Guests, TooMany};
 
 use crate::converse::{House, converse};
@@ -32,7 +33,8 @@ pub async fn serve(
             let (house, abandon) = (Arc::clone(&house), abandon.clone());
             sessions.spawn(async move {
                 let _place = guest;
-                abandon.run_until_cancelled(session(stream, peer, &house)).await;
+                let session = session(stream, peer, &house).instrument(tracing::info_span!("smtp", %peer));
+                abandon.run_until_cancelled(session).await;
             });
         }
         Err(cause) => turn_away(stream, peer, cause),
@@ -50,8 +52,8 @@ pub async fn serve(
 async fn session(stream: TcpStream, peer: SocketAddr, house: &House) {
     let _open = Open::new();
     match converse(stream, peer, house).await {
-        Ok(()) => tracing::debug!(%peer, "session ended"),
-        Err(error) => tracing::debug!(%peer, %error, "peer vanished"),
+        Ok(()) => tracing::debug!("session ended"),
+        Err(error) => tracing::debug!(%error, "peer vanished"),
     }
 }
 

@@ -102,8 +102,8 @@ pub enum Appended {
 pub enum Effect {
     /// Read dot-stuffed content to its end.
     ReadContent { declared_bytes: Option<u64> },
-    /// Read so many octets behind what was read before.
-    ReadChunk { size_bytes: u64 },
+    /// Read so many octets behind what was read before; hops are looked for when the last ones are there.
+    ReadChunk { size_bytes: u64, last: bool },
     /// Take so many octets off the wire, and give this answer.
     DropChunk { size_bytes: u64, then: Reply },
     /// Put what was read on the log, with this envelope.
@@ -171,15 +171,16 @@ pub fn step(state: State, input: Input<'_>, settings: &Settings) -> Step {
 }
 
 /// Ends the session of a peer that asks too much or errs too often. Errors are what is refused for good: a peer that is
-/// told to send the other recipients later has done nothing wrong.
+/// told to send the other recipients later has done nothing wrong. A chunk with something in it is bounded by the size.
 fn counted(step: Step, settings: &Settings) -> Step {
     let refused = match (&step.reply, &step.effect) {
         (Some(reply), _) | (None, Some(Effect::DropChunk { then: reply, .. })) => reply.is_permanent_failure(),
         _ => false,
     };
+    let is_content = matches!(step.effect, Some(Effect::ReadChunk { size_bytes: 1.., .. }));
     let state = State {
         errors: step.state.errors.saturating_add(u32::from(refused)),
-        commands_without_mail: step.state.commands_without_mail.saturating_add(1),
+        commands_without_mail: step.state.commands_without_mail.saturating_add(u32::from(!is_content)),
         ..step.state
     };
     if matches!(step.effect, Some(Effect::Close)) {
@@ -292,7 +293,7 @@ fn bdat_came(state: State, chunk: Chunk, settings: &Settings) -> Step {
     }
     let effect = match &chunks.refused {
         Some(cause) => Effect::DropChunk { size_bytes, then: cause.clone() },
-        None => Effect::ReadChunk { size_bytes },
+        None => Effect::ReadChunk { size_bytes, last },
     };
     let over = last && chunks.refused.is_some();
     let phase = if over { Phase::Idle } else { Phase::Chunks(chunks) };

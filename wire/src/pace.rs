@@ -12,27 +12,27 @@ use tokio::time::{Instant, timeout};
 #[error("the peer took too long")]
 pub struct Late;
 
-/// The time that one phase of a session may spend on waiting for the peer.
+/// The time that one phase of a session may spend on waiting for the peer. Bytes earn time, but never more than the
+/// phase began with: a peer that was fast may not stall for it.
 #[derive(Debug)]
 pub struct Pace {
-    allowed: Duration,
-    /// What each received byte adds, in nanoseconds.
-    nanoseconds_per_byte: u64,
+    most: Duration,
+    left: Duration,
+    /// What each received byte earns.
+    per_byte: Duration,
     longest_pause: Duration,
-    spent: Duration,
-    received: u64,
 }
 
 impl Pace {
     /// So much time altogether, however many bytes come.
     pub const fn within(limit: Duration) -> Self {
-        Self { allowed: limit, nanoseconds_per_byte: 0, longest_pause: limit, spent: Duration::ZERO, received: 0 }
+        Self { most: limit, left: limit, per_byte: Duration::ZERO, longest_pause: limit }
     }
 
-    /// At least so many bytes a second after `grace`, and no pause longer than `longest_pause`.
+    /// At least so many bytes a second, with a start and pauses up to `grace`, and no pause longer than `longest_pause`.
     pub fn at_least(bytes_per_second: u32, grace: Duration, longest_pause: Duration) -> Self {
-        let nanoseconds_per_byte = 1_000_000_000 / u64::from(bytes_per_second.max(1));
-        Self { allowed: grace, nanoseconds_per_byte, longest_pause, spent: Duration::ZERO, received: 0 }
+        let per_byte = Duration::from_secs(1) / bytes_per_second.max(1);
+        Self { most: grace, left: grace, per_byte, longest_pause }
     }
 
     /// Waits for a read from the peer, `until` at most.
@@ -42,19 +42,12 @@ impl Pace {
         reading: impl Future<Output = io::Result<usize>>,
     ) -> Result<io::Result<usize>, Late> {
         let begun = Instant::now();
-        let session = until.saturating_duration_since(begun);
-        let wait = self.left().min(self.longest_pause).min(session);
+        let wait = self.left.min(self.longest_pause).min(until.saturating_duration_since(begun));
         let outcome = timeout(wait, reading).await.map_err(|_| Late)?;
-        self.spent = self.spent.saturating_add(begun.elapsed());
-        if let Ok(count) = outcome {
-            self.received = self.received.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-        }
+        let bytes = u32::try_from(*outcome.as_ref().unwrap_or(&0)).unwrap_or(u32::MAX);
+        let earned = self.per_byte.saturating_mul(bytes);
+        self.left = self.left.saturating_sub(begun.elapsed()).saturating_add(earned).min(self.most);
         Ok(outcome)
-    }
-
-    fn left(&self) -> Duration {
-        let earned = Duration::from_nanos(self.received.saturating_mul(self.nanoseconds_per_byte));
-        self.allowed.saturating_add(earned).saturating_sub(self.spent)
     }
 }
 
@@ -93,6 +86,14 @@ mod tests {
             reads += 1;
         }
         assert_eq!(reads, 19, "ten seconds of grace, half a second earned in each, and the last must still be whole");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_was_fast_may_not_stall_for_it() {
+        let mut pace = Pace::at_least(100, Duration::from_secs(10), Duration::from_secs(60));
+        assert!(pace.read(far(), after(1, 1_000_000)).await.is_ok());
+        assert!(pace.read(far(), after(9, 1)).await.is_ok());
+        assert!(pace.read(far(), after(2, 1)).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

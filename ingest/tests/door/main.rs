@@ -9,4 +9,5 @@ mod peer;
 mod pipelining;
 mod shutdown;
 mod smuggling;
+mod states;
 mod truncation;

@@ -1,0 +1,24 @@
+//! The operator's routes: what a hosted service has in its dashboard, and what the command line does. Each takes the
+//! key of an administrator.
+
+mod accounts;
+mod domains;
+mod events;
+mod ingest;
+mod stream;
+mod upkeep;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use super::doors::Api;
+
+pub fn routes() -> Router<Arc<Api>> {
+    Router::new()
+        .merge(accounts::routes())
+        .merge(domains::routes())
+        .merge(events::routes())
+        .merge(ingest::routes())
+        .merge(upkeep::routes())
+}

@@ -1,0 +1,98 @@
+//! What the doors lean on, handed in by whoever assembles the program, and the handlers' shared state made of it.
+
+use std::sync::Arc;
+
+use accounts::{Sealer, Table};
+use async_trait::async_trait;
+use eventlog::{Follower, Log, Progress};
+use mailstore::{Totals, Upkeep};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Big mails that are parsed at a time: each may take as much memory as the mail, and as long as a core is slow.
+const MAX_PARSING: usize = 4;
+
+/// Everything that the doors lead to.
+pub struct Doors {
+    pub log: Arc<dyn Log>,
+    pub store: Arc<dyn Upkeep>,
+    pub accounts: Arc<Follower<Table>>,
+    /// How far the store shows what is on the log.
+    pub shown: Arc<Progress>,
+    pub sealer: Sealer,
+    pub settings: Settings,
+    pub operations: Arc<dyn Operations>,
+    /// The metrics in Prometheus' text format.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// What is missing before mail can come in and be read; empty when all is well.
+    pub ready: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Ends answers that would go on for ever.
+    pub shutdown: CancellationToken,
+}
+
+/// What an operator may set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The name under which this server receives mail.
+    pub server_name: String,
+    /// The largest mail that may be brought in.
+    pub max_message_bytes: usize,
+    pub hosts: Hosts,
+}
+
+/// Which names a request may call this server by. A web page whose name has been pointed at this machine (DNS
+/// rebinding) calls it by its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hosts {
+    Any,
+    /// `localhost` and loopback addresses, and these.
+    LoopbackAnd(Vec<String>),
+}
+
+/// What only the assembled program can do.
+#[async_trait]
+pub trait Operations: Send + Sync + 'static {
+    /// Folds the log into new tables beside the old and makes them the ones that are read.
+    async fn rebuild(&self, report: &(dyn Fn(RebuildStep) + Send + Sync)) -> Result<Totals, OperationError>;
+}
+
+/// How far a rebuild has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RebuildStep {
+    /// What is being done, for people.
+    pub stage: String,
+    /// Records, or whatever the stage counts.
+    pub done: u64,
+    pub total: u64,
+}
+
+/// Named for what the caller does next.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    #[error("it is being done already")]
+    Busy,
+    /// Nothing has changed; the cause is for an operator.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The state of every handler.
+pub struct Api {
+    pub doors: Arc<Doors>,
+    /// Places for parsing big mail.
+    pub(super) parsing: Arc<Semaphore>,
+    /// One partial update of settings at a time: each reads, changes and writes the whole of them.
+    pub(super) settings_turn: Semaphore,
+}
+
+impl Api {
+    pub fn new(doors: Arc<Doors>) -> Arc<Self> {
+        Arc::new(Self { doors, parsing: Arc::new(Semaphore::new(MAX_PARSING)), settings_turn: Semaphore::new(1) })
+    }
+
+    /// Reads the accounts as they are now.
+    pub(super) fn table<R>(&self, look: impl FnOnce(&Table) -> R) -> R {
+        self.doors.accounts.read(look)
+    }
+}

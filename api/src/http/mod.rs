@@ -1,0 +1,81 @@
+//! The HTTP API in Mailsac's shapes, the operator's routes, health and metrics. One file a resource.
+//!
+//! A request passes [`tolerant`] (host, spelling of the path, headers that every answer carries), then finds its
+//! handler. Handlers take who asks ([`key::Caller`]), which inbox it is about ([`access`]), read the store, or append
+//! events and wait until they show ([`write`]).
+//!
+//! Where the interface leaves something open:
+//! - `until` is inclusive; a bare day is all of it. `after=<id>` continues a list behind a message.
+//! - A public inbox is emptied at once by an administrator only; others delete one by one.
+//! - What is not there and what is somebody else's are told apart by inbox only, never by message.
+
+mod access;
+mod address;
+mod addresses;
+mod admin;
+mod answer;
+mod attachments;
+mod bodies;
+mod domains;
+mod doors;
+mod error;
+mod flags;
+mod headers;
+mod health;
+mod key;
+mod me;
+mod message;
+mod messages;
+pub mod metric;
+mod present;
+mod purge;
+mod reading;
+mod request;
+mod sanitize;
+mod serve;
+mod settings;
+mod time;
+mod tolerant;
+mod write;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::any;
+
+pub use doors::{Doors, Hosts, OperationError, Operations, RebuildStep, Settings};
+pub use serve::serve;
+
+use doors::Api;
+use error::ApiError;
+
+/// Every route of every door.
+pub fn router(doors: Arc<Doors>) -> Router {
+    let api = Api::new(doors);
+    let resources = Router::new()
+        .merge(addresses::routes())
+        .merge(messages::routes())
+        .merge(flags::routes())
+        .merge(bodies::routes())
+        .merge(headers::routes())
+        .merge(attachments::routes())
+        .merge(me::routes())
+        .merge(domains::routes())
+        .nest("/admin", admin::routes());
+    let routes = Router::new()
+        .nest("/api", resources)
+        .merge(health::routes())
+        .fallback(any(unknown))
+        .method_not_allowed_fallback(not_allowed)
+        .layer(axum::middleware::from_fn(metric::measure))
+        .with_state(Arc::clone(&api));
+    tolerant::around(api, routes)
+}
+
+async fn unknown() -> ApiError {
+    ApiError::NotFound("There is nothing here.".into())
+}
+
+async fn not_allowed() -> ApiError {
+    ApiError::MethodNotAllowed
+}

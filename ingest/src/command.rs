@@ -81,6 +81,12 @@ pub fn parse(line: &[u8]) -> Result<Command<'_>, Fault> {
     }
 }
 
+/// Why a line, of which this is the start, is refused when a CR or LF stood alone in it.
+pub fn fault_of_stray(line: &[u8]) -> Fault {
+    let announces_chunk = line.get(..4).is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"));
+    if announces_chunk { Fault::ChunkSize } else { Fault::Stray }
+}
+
 /// What follows the verb.
 #[derive(Clone, Copy)]
 struct Argument<'a>(&'a [u8]);

@@ -145,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                 let command = match line {
                     Line::Text(length) => command::parse(self.connection.input().get(..length).unwrap_or_default()),
                     Line::TooLong => Err(Fault::LineTooLong),
-                    Line::Stray => Err(Fault::Stray),
+                    Line::Stray => Err(command::fault_of_stray(self.connection.input())),
                 };
                 let step = self.step(state, Input::Line(command));
                 self.connection.consume(scanned.consumed);

@@ -66,11 +66,11 @@ async fn a_peer_that_does_not_read_its_replies_is_left() {
 async fn a_message_in_very_many_chunks_is_taken_in_time_that_grows_with_its_size() {
     let mut peer = Peer::after(Settings::default(), "EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n").await;
     let chunk = "BDAT 4\r\nX:\r\n".repeat(1000);
-    for _ in 0..100 {
+    for _ in 0..30 {
         assert_eq!(peer.ask(chunk.as_bytes()).await, [250; 1000]);
     }
     assert_eq!(peer.ask(b"BDAT 0 LAST\r\n").await, [250]);
-    assert_eq!(peer.log.take()[0].content.len(), 400_000);
+    assert_eq!(peer.log.take()[0].content.len(), 120_000);
     assert_eq!(peer.ask(b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n").await, [250, 250]);
     let codes = peer.ask("BDAT 0\r\n".repeat(3000).as_bytes()).await;
     assert_eq!((codes.len(), codes.last()), (1999, Some(&421)), "empty chunks are no content");

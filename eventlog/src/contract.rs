@@ -1,6 +1,8 @@
 //! The suite that every body of the log passes: what the rest of the house leans on, one promise a function. A body's
 //! tests call each of them with 1 and with 3 partitions.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a suite for tests")]
+
 mod groups;
 mod places;
 mod records;

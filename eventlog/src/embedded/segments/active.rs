@@ -124,11 +124,15 @@ impl Active {
 
     fn write_through(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, self.draft.buffer_at)?;
+        #[cfg(test)]
+        fail_on_cue(self.segment.path(), "write", io::ErrorKind::StorageFull)?;
         self.draft.buffer_at += bytes.len() as u64;
         Ok(())
     }
 
     pub fn sync(&self) -> io::Result<()> {
+        #[cfg(test)]
+        fail_on_cue(self.segment.path(), "sync", io::ErrorKind::Other)?;
         self.file.sync_all()
     }
 
@@ -153,4 +157,11 @@ impl Active {
         self.draft.buffer.shrink_to(2 * BUFFER_BYTES);
         self.draft.buffer_at = u64::from(self.synced_bytes);
     }
+}
+
+/// For tests: the call fails, after it has done its work, while a file of its name lies beside the segment.
+#[cfg(test)]
+fn fail_on_cue(segment: &Path, call: &str, kind: io::ErrorKind) -> io::Result<()> {
+    let cue = segment.with_file_name(format!("fail-{call}"));
+    if cue.exists() { Err(io::Error::new(kind, format!("{call} fails on cue"))) } else { Ok(()) }
 }

@@ -41,13 +41,29 @@ pub(crate) fn transfer(bytes: &[u8], transfer: Transfer) -> Cow<'_, [u8]> {
     }
 }
 
+/// Which bytes base64 is written in, the padding included (RFC 2045 6.8).
+#[expect(clippy::indexing_slicing, reason = "computed by the compiler, which checks it")]
+const BASE64_ALPHABET: [bool; 256] = {
+    let mut alphabet = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        alphabet[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+        byte += 1;
+    }
+    alphabet
+};
+
 /// RFC 2045 6.8: what is not in the alphabet is passed over. A line of words ends it: lists put their footers there.
 fn base64(bytes: &[u8]) -> Vec<u8> {
     base64_decode(bytes).unwrap_or_else(|| {
-        let is_stray = |byte: &u8| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'/' | b'=');
+        let is_stray = |byte: &u8| !BASE64_ALPHABET.get(usize::from(*byte)).copied().unwrap_or(false);
         let mut clean = Vec::with_capacity(bytes.len());
         for line in super::fields::lines(bytes) {
             let line = line.trim_ascii();
+            if !line.iter().any(is_stray) {
+                clean.extend_from_slice(line);
+                continue;
+            }
             if line.contains(&b' ') {
                 break;
             }

@@ -343,11 +343,14 @@ pub(crate) fn field<'a>(fields: &[Field<'a>], name: &str) -> Option<&'a [u8]> {
 fn level_of(open: &[Open], line: &[u8]) -> Option<(usize, bool)> {
     let line = line.strip_prefix(b"--")?.trim_ascii_end();
     open.iter().enumerate().rev().find_map(|(level, multipart)| {
-        let rest = line.strip_prefix(multipart.boundary.as_slice())?;
-        match rest {
-            b"" => Some((level, false)),
-            b"--" => Some((level, true)),
-            _ => None,
-        }
+        let boundary = multipart.boundary.as_slice();
+        // Lengths first: a hostile mail has a hundred thousand such lines, and fifty boundaries.
+        let is_last = match line.len().checked_sub(boundary.len())? {
+            0 => false,
+            2 => true,
+            _ => return None,
+        };
+        let rest = line.strip_prefix(boundary)?;
+        (rest.is_empty() || rest == b"--").then_some((level, is_last))
     })
 }

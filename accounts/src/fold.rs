@@ -287,3 +287,61 @@ fn is_alternate(local: &str) -> bool {
 fn within_limits(settings: &AddressSettings) -> Option<AddressSettings> {
     (settings.forwards.len() <= MAX_FORWARDS).then(|| settings.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::event::{ForwardKind, ForwardTarget};
+
+    use super::*;
+    use crate::table::key_sha256;
+
+    fn table_after(changes: impl IntoIterator<Item = AccountChange>) -> Table {
+        let first = AccountChange::AccountCreated { account: "ann".into(), email: String::new(), admin: true };
+        let mut table = Table::default();
+        for (offset, change) in (0..).zip(std::iter::once(first).chain(changes)) {
+            table.fold(offset, &AccountEvent { event_id: offset.to_string(), at: 0, by: None, change });
+        }
+        table
+    }
+
+    #[test]
+    fn an_account_has_a_hundred_keys_and_not_one_more() {
+        let key = |number: usize| AccountChange::KeyCreated {
+            account: "ann".into(),
+            name: String::new(),
+            key_sha256: key_sha256(&number.to_string()),
+        };
+        let table = table_after((0..=MAX_KEYS).map(key));
+        let opens = |number: usize| table.account_by_key(&number.to_string()).is_some();
+        assert!(opens(MAX_KEYS - 1) && !opens(MAX_KEYS));
+    }
+
+    #[test]
+    fn an_address_has_twenty_forwards_and_not_one_more() {
+        let reserve = |address: &str, count: usize| {
+            let target = |number: usize| ForwardTarget {
+                id: number.to_string(),
+                kind: ForwardKind::Mail,
+                sealed_target: Vec::new(),
+            };
+            AccountChange::AddressReserved {
+                address: address.into(),
+                owner: "ann".into(),
+                settings: AddressSettings { forwards: (0..count).map(target).collect(), ..AddressSettings::default() },
+            }
+        };
+        let table = table_after([reserve("at@x.org", MAX_FORWARDS), reserve("over@x.org", MAX_FORWARDS + 1)]);
+        assert!(table.reserved("at@x.org").is_some() && table.reserved("over@x.org").is_none());
+    }
+
+    #[test]
+    fn an_event_behind_the_table_is_ignored_and_places_may_be_missing() {
+        let mut table = table_after([]);
+        let change = AccountChange::AccountCreated { account: "bob".into(), email: String::new(), admin: false };
+        let event = AccountEvent { event_id: String::new(), at: 0, by: None, change };
+        table.fold(0, &event);
+        assert!(table.account("bob").is_none() && table.offset() == 1);
+        table.fold(7, &event);
+        assert!(table.account("bob").is_some() && table.offset() == 8);
+    }
+}

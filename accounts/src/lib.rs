@@ -8,6 +8,7 @@ mod seal;
 mod table;
 
 pub use address::{DEFAULT_DOMAIN, InvalidAddress, MAX_ADDRESS_BYTES, normalise, normalise_domain, split_domain};
+pub use fold::{MAX_FORWARDS, MAX_KEYS};
 pub use resolve::Route;
 pub use seal::Sealer;
 pub use table::{Access, Account, CatchAll, Domain, Key, Reserved, Table, key_sha256};

@@ -16,6 +16,9 @@ mod space;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use tests::bench;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;

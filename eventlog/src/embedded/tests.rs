@@ -1,5 +1,5 @@
 //! The embedded log passes the suite of every log, and keeps promises of its own.
 
-mod bench;
+pub(crate) mod bench;
 mod contract;
 mod own;

@@ -7,6 +7,8 @@ mod dead;
 mod group;
 mod markers;
 mod project;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;

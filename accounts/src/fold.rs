@@ -12,7 +12,7 @@ use schemas::event::{AccountChange, AccountEvent, AddressSettings};
 use sha2::{Digest, Sha256};
 
 use crate::address::{hex, normalise, normalise_domain, split_domain, without_tag};
-use crate::table::{Access, Account, CatchAll, Domain, Key, Reserved, Table};
+use crate::table::{Access, Account, CatchAll, Domain, Key, Reserved, SwitchedOff, Table};
 
 /// What starts the local part of an alternate address.
 const ALTERNATE_PREFIX: &str = "inbox-";
@@ -83,6 +83,9 @@ impl Table {
                 by.must_be(&self.catch_alls.get(&domain)?.owner)?;
                 self.catch_alls.remove(&domain);
                 Some(())
+            }
+            AccountChange::ForwardSwitched { forward, owner, on, cause } => {
+                self.switch_forward(event, by, forward, owner, *on, cause)
             }
         }
     }
@@ -247,6 +250,25 @@ impl Table {
     }
 
     /// Derived from the address and its reservation: it can't be guessed from the address, and is the same everywhere.
+    fn switch_forward(
+        &mut self,
+        event: &AccountEvent,
+        by: &By<'_>,
+        forward: &str,
+        owner: &str,
+        on: bool,
+        cause: &str,
+    ) -> Option<()> {
+        by.must_be(owner)?;
+        self.forward(forward).filter(|known| known.owner == owner)?;
+        if on {
+            self.switched_off.remove(forward)?;
+        } else {
+            self.switched_off.insert(forward.to_owned(), SwitchedOff { cause: cause.to_owned(), at: event.at });
+        }
+        Some(())
+    }
+
     fn free_alternate(&self, address: &str, event_id: &str) -> String {
         let mut attempt: u32 = 0;
         loop {

@@ -3,6 +3,7 @@
 
 mod address;
 mod fold;
+mod forwards;
 mod resolve;
 mod seal;
 mod table;
@@ -11,4 +12,4 @@ pub use address::{DEFAULT_DOMAIN, InvalidAddress, MAX_ADDRESS_BYTES, normalise, 
 pub use fold::{MAX_FORWARDS, MAX_KEYS};
 pub use resolve::Route;
 pub use seal::Sealer;
-pub use table::{Access, Account, CatchAll, Domain, Key, Reserved, Table, key_sha256};
+pub use table::{Access, Account, CatchAll, Domain, Forward, Key, Reserved, SwitchedOff, Table, key_sha256};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use schemas::event::AddressSettings;
+use schemas::event::{AddressSettings, ForwardTarget};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,8 @@ pub struct Table {
     pub(crate) catch_alls: BTreeMap<String, CatchAll>,
     /// The reserved address behind the local part of an alternate address (`inbox-<hash>`).
     pub(crate) alternates: HashMap<String, String>,
+    /// Forwards that are switched off.
+    pub(crate) switched_off: BTreeMap<String, SwitchedOff>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +72,25 @@ pub struct CatchAll {
     pub event_id: String,
     pub created_at: i64,
     pub updated_at: i64,
+}
+
+/// Why a forward is off, and since when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchedOff {
+    /// Empty when its owner did it.
+    pub cause: String,
+    pub at: i64,
+}
+
+/// A forward, and the rule that names it; the first one, where several do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forward<'a> {
+    pub owner: &'a str,
+    /// The address, or `*@domain`.
+    pub rule: &'a str,
+    pub settings: &'a AddressSettings,
+    pub target: &'a ForwardTarget,
+    pub off: Option<&'a SwitchedOff>,
 }
 
 /// What an account may do with an inbox.

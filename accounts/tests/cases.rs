@@ -100,8 +100,7 @@ fn change(asked: &str) -> AccountChange {
 }
 
 fn settings(forwards: &[&str]) -> AddressSettings {
-    let target =
-        |id: &&str| ForwardTarget { id: (*id).to_owned(), kind: ForwardKind::Webhook, sealed_target: Vec::new() };
+    let target = |id: &&str| ForwardTarget::new((*id).to_owned(), ForwardKind::Webhook, Vec::new());
     AddressSettings { forwards: forwards.iter().map(target).collect(), ..AddressSettings::default() }
 }
 

@@ -46,7 +46,7 @@ fn any_event(chance: &mut Chance, number: u64) -> AccountEvent {
     let private = chance.below(2) == 0;
     // A forward's id says whose it is, so that it can be told where it shows.
     let settings = |owner: &str| AddressSettings {
-        forwards: vec![ForwardTarget { id: format!("of {owner}"), kind: ForwardKind::Slack, sealed_target: vec![] }],
+        forwards: vec![ForwardTarget::new(format!("of {owner}"), ForwardKind::Slack, Vec::new())],
         ..AddressSettings::default()
     };
     let change = match chance.below(10) {

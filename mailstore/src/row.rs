@@ -195,7 +195,9 @@ pub fn column_of(fact: Fact) -> Option<(MessageId, Row)> {
             let flags = BTreeMap::from([(index, flags_of(action.change, offset))]);
             Some((action.message_id, Row { flags, ..row }))
         }
-        Event::Model(_) | Event::Account(_) | Event::Dead(_) | Event::Schema(_) => None,
+        Event::Model(_) | Event::Account(_) | Event::Due(_) | Event::Attempt(_) | Event::Dead(_) | Event::Schema(_) => {
+            None
+        }
     }
 }
 

@@ -22,6 +22,10 @@ pub enum Topic {
     SpamModels,
     #[serde(rename = "accounts")]
     Accounts,
+    #[serde(rename = "forward.due")]
+    ForwardDue,
+    #[serde(rename = "forward.attempts")]
+    ForwardAttempts,
     #[serde(rename = "dead.letters")]
     DeadLetters,
     #[serde(rename = "schemas")]
@@ -55,7 +59,7 @@ pub enum Kept {
 }
 
 impl Topic {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::MailRaw,
         Self::MailParsed,
         Self::MailScored,
@@ -63,6 +67,8 @@ impl Topic {
         Self::MailActions,
         Self::SpamModels,
         Self::Accounts,
+        Self::ForwardDue,
+        Self::ForwardAttempts,
         Self::DeadLetters,
         Self::Schemas,
     ];
@@ -76,6 +82,8 @@ impl Topic {
             Self::MailActions => "mail.actions",
             Self::SpamModels => "spam.models",
             Self::Accounts => "accounts",
+            Self::ForwardDue => "forward.due",
+            Self::ForwardAttempts => "forward.attempts",
             Self::DeadLetters => "dead.letters",
             Self::Schemas => "schemas",
         }
@@ -83,9 +91,13 @@ impl Topic {
 
     pub const fn partitions(self) -> Partitions {
         match self {
-            Self::MailRaw | Self::MailParsed | Self::MailScored | Self::MailRouted | Self::MailActions => {
-                Partitions::Many
-            }
+            Self::MailRaw
+            | Self::MailParsed
+            | Self::MailScored
+            | Self::MailRouted
+            | Self::MailActions
+            | Self::ForwardDue
+            | Self::ForwardAttempts => Partitions::Many,
             Self::SpamModels | Self::Accounts | Self::DeadLetters | Self::Schemas => Partitions::One,
         }
     }
@@ -95,9 +107,9 @@ impl Topic {
             Self::MailRaw => Kept::RawRetention,
             Self::MailParsed | Self::MailScored | Self::MailRouted => Kept::AsRaw,
             Self::MailActions => Kept::AsStore,
-            Self::DeadLetters => Kept::Days(30),
+            Self::ForwardAttempts | Self::DeadLetters => Kept::Days(30),
             Self::Accounts => Kept::ForEver,
-            Self::SpamModels | Self::Schemas => Kept::Compacted,
+            Self::SpamModels | Self::ForwardDue | Self::Schemas => Kept::Compacted,
         }
     }
 

@@ -51,8 +51,7 @@ mod tests {
     use crate::parse::tests::raw;
 
     fn settings(ids: &[&str]) -> AddressSettings {
-        let target =
-            |id: &&str| ForwardTarget { id: (*id).to_owned(), kind: ForwardKind::Webhook, sealed_target: Vec::new() };
+        let target = |id: &&str| ForwardTarget::new((*id).to_owned(), ForwardKind::Webhook, Vec::new());
         AddressSettings { forwards: ids.iter().map(target).collect(), ..AddressSettings::default() }
     }
 

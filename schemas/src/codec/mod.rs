@@ -105,6 +105,8 @@ pub fn event_json(event: &Event) -> serde_json::Value {
         Event::Action(action) => serde_json::to_value(action),
         Event::Model(model) => serde_json::to_value(model),
         Event::Account(account) => serde_json::to_value(account),
+        Event::Due(due) => serde_json::to_value(due),
+        Event::Attempt(attempt) => serde_json::to_value(attempt),
         Event::Dead(dead) => serde_json::to_value(dead),
         Event::Schema(schema) => serde_json::to_value(schema),
     };
@@ -139,6 +141,8 @@ fn write_event(writer: &GenericDatumWriter<'_>, event: &Event, to: &mut Vec<u8>)
         Event::Action(action) => write(writer, action, to),
         Event::Model(model) => write(writer, model, to),
         Event::Account(account) => write(writer, account, to),
+        Event::Due(due) => write(writer, due, to),
+        Event::Attempt(attempt) => write(writer, attempt, to),
         Event::Dead(dead) => write(writer, dead, to),
         Event::Schema(schema) => write(writer, schema, to),
     }
@@ -158,6 +162,8 @@ fn read_event(topic: Topic, reader: &GenericDatumReader<'_>, datum: &[u8]) -> Re
         Topic::MailActions => Event::Action(read(reader, datum)?),
         Topic::SpamModels => Event::Model(read(reader, datum)?),
         Topic::Accounts => Event::Account(read(reader, datum)?),
+        Topic::ForwardDue => Event::Due(read(reader, datum)?),
+        Topic::ForwardAttempts => Event::Attempt(read(reader, datum)?),
         Topic::DeadLetters => Event::Dead(read(reader, datum)?),
         Topic::Schemas => Event::Schema(read(reader, datum)?),
     })
@@ -211,6 +217,7 @@ fn large_bytes(event: &Event) -> usize {
         Event::Model(model) => model.counts.len(),
         Event::Dead(dead) => dead.value.len(),
         Event::Schema(schema) => schema.schema.len(),
-        Event::Scored(_) | Event::Routed(_) | Event::Action(_) | Event::Account(_) => 0,
+        Event::Attempt(attempt) => attempt.answer.len(),
+        Event::Scored(_) | Event::Routed(_) | Event::Action(_) | Event::Account(_) | Event::Due(_) => 0,
     }
 }

@@ -72,6 +72,14 @@ pub enum AccountChange {
     CatchAllRemoved {
         domain: String,
     },
+    /// A forward is switched off, by its owner or because its receiver said so (`cause`), or on again. What is due
+    /// meanwhile waits.
+    ForwardSwitched {
+        forward: String,
+        owner: String,
+        on: bool,
+        cause: String,
+    },
 }
 
 /// What an address or a catch-all is set to do.
@@ -92,6 +100,38 @@ pub struct ForwardTarget {
     /// URL or address, sealed with the installation's key.
     #[serde(with = "crate::octets")]
     pub sealed_target: Vec<u8>,
+    /// What a webhook is sent.
+    pub payload: ForwardPayload,
+    /// Whether a delivery waits until the one before it has ended.
+    pub ordered: bool,
+    /// What a webhook's calls are signed with, each sealed: the newest first, the one before it while it still counts.
+    pub sealed_secrets: Vec<SealedSecret>,
+}
+
+impl ForwardTarget {
+    /// A target with nothing else set.
+    pub const fn new(id: String, kind: ForwardKind, sealed_target: Vec<u8>) -> Self {
+        Self { id, kind, sealed_target, payload: ForwardPayload::Full, ordered: false, sealed_secrets: Vec::new() }
+    }
+}
+
+/// A secret, sealed with the installation's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedSecret {
+    #[serde(with = "crate::octets")]
+    pub sealed: Vec<u8>,
+}
+
+/// What a webhook is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ForwardPayload {
+    /// The message as JSON, with text, HTML, headers and raw bytes.
+    #[default]
+    Full,
+    /// The message as JSON as lists show it.
+    Thin,
+    /// The bytes as they arrived.
+    Raw,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 mod account;
 mod action;
 mod dead;
+mod forward;
 mod model;
 mod parsed;
 mod raw;
@@ -10,9 +11,12 @@ mod released;
 mod routed;
 mod scored;
 
-pub use account::{AccountChange, AccountEvent, AddressSettings, ForwardKind, ForwardTarget};
+pub use account::{
+    AccountChange, AccountEvent, AddressSettings, ForwardKind, ForwardPayload, ForwardTarget, SealedSecret,
+};
 pub use action::{ActionChange, MailAction};
 pub use dead::DeadLetter;
+pub use forward::{AttemptOutcome, ForwardAttempt, ForwardDue};
 pub use model::SpamModel;
 pub use parsed::{Address, Attachment, HeaderField, MailParsed};
 pub use raw::{Door, MailRaw, Peer, Tls};
@@ -32,6 +36,8 @@ pub enum Event {
     Action(MailAction),
     Model(SpamModel),
     Account(AccountEvent),
+    Due(ForwardDue),
+    Attempt(ForwardAttempt),
     Dead(DeadLetter),
     Schema(ReleasedSchema),
 }
@@ -46,6 +52,8 @@ impl Event {
             Self::Action(_) => Topic::MailActions,
             Self::Model(_) => Topic::SpamModels,
             Self::Account(_) => Topic::Accounts,
+            Self::Due(_) => Topic::ForwardDue,
+            Self::Attempt(_) => Topic::ForwardAttempts,
             Self::Dead(_) => Topic::DeadLetters,
             Self::Schema(_) => Topic::Schemas,
         }

@@ -143,6 +143,9 @@ fn a_symbol_that_is_not_known_is_read_as_the_default() {
         ("id", string("f1")),
         ("kind", Value::Enum(2, "Pigeon".to_owned())),
         ("sealed_target", Value::Bytes(vec![1])),
+        ("payload", Value::Enum(0, "Full".to_owned())),
+        ("ordered", Value::Boolean(false)),
+        ("sealed_secrets", Value::Array(Vec::new())),
     ]);
     let settings = record(&[
         ("info", string("")),

@@ -1,9 +1,10 @@
 //! Events of every topic, each variant of each union among them. Each has a name: it is the golden file's.
 
 use schemas::event::{
-    AccountChange, AccountEvent, ActionChange, Address, AddressSettings, Attachment, DeadLetter, Door, Folder,
-    ForwardKind, ForwardTarget, HeaderField, MailAction, MailParsed, MailRaw, MailRouted, MailScored, Peer,
-    ReleasedSchema, RoutedEntry, SpamModel, Tls, TokenWeight,
+    AccountChange, AccountEvent, ActionChange, Address, AddressSettings, Attachment, AttemptOutcome, DeadLetter, Door,
+    Folder, ForwardAttempt, ForwardDue, ForwardKind, ForwardPayload, ForwardTarget, HeaderField, MailAction,
+    MailParsed, MailRaw, MailRouted, MailScored, Peer, ReleasedSchema, RoutedEntry, SealedSecret, SpamModel, Tls,
+    TokenWeight,
 };
 use schemas::{Event, MessageId};
 
@@ -223,20 +224,32 @@ fn accounts() -> Vec<(&'static str, Event)> {
         ann("address-released", AccountChange::AddressReleased { address: address(), owner: owner() }),
         ann("catch-all-set", caught),
         ann("catch-all-removed", AccountChange::CatchAllRemoved { domain: domain() }),
+        by(
+            "forward-switched",
+            None,
+            AccountChange::ForwardSwitched { forward: text("f1"), owner: owner(), on: false, cause: text("410 Gone") },
+        ),
     ]
 }
 
 fn settings() -> AddressSettings {
-    let forward = |id: &str, kind| ForwardTarget { id: text(id), kind, sealed_target: vec![0, 1, 2, 255] };
+    let forward = |id: &str, kind, payload| ForwardTarget {
+        id: text(id),
+        kind,
+        sealed_target: vec![0, 1, 2, 255],
+        payload,
+        ordered: kind == ForwardKind::Webhook,
+        sealed_secrets: vec![SealedSecret { sealed: vec![3, 0] }, SealedSecret { sealed: vec![] }],
+    };
     AddressSettings {
         info: text("tests"),
         enable_websocket: true,
         slack_to_from: true,
         forwards: vec![
-            forward("f1", ForwardKind::Webhook),
-            forward("f2", ForwardKind::Slack),
-            forward("f3", ForwardKind::Mail),
-            forward("f4", ForwardKind::Unknown),
+            forward("f1", ForwardKind::Webhook, ForwardPayload::Full),
+            forward("f2", ForwardKind::Slack, ForwardPayload::Thin),
+            forward("f3", ForwardKind::Mail, ForwardPayload::Raw),
+            forward("f4", ForwardKind::Unknown, ForwardPayload::Full),
         ],
     }
 }
@@ -266,7 +279,40 @@ fn others() -> Vec<(&'static str, Event)> {
     let keyless = DeadLetter { key: None, headers: Vec::new(), value: Vec::new(), ..dead.clone() };
     let schema =
         ReleasedSchema { subject: text("mail.raw-value"), version: 1, id: 1, schema: text(r#"{"type":"string"}"#) };
+    let due = ForwardDue {
+        delivery_id: text("d1"),
+        forward: text("f1"),
+        message_id: id(),
+        index: 1,
+        routed_offset: 9,
+        arrived_at: ARRIVED_AT,
+        next_at: ARRIVED_AT + 5_000,
+        attempts: 1,
+        origin: text("backfill b1"),
+    };
+    let attempt = |outcome| ForwardAttempt {
+        delivery_id: text("d1"),
+        forward: text("f1"),
+        message_id: id(),
+        index: 1,
+        attempt: 1,
+        at: ARRIVED_AT,
+        duration_ms: 12,
+        outcome,
+        status: Some(503),
+        cause: text("the answer was 503"),
+        answer: text("later, please"),
+        next_at: Some(ARRIVED_AT + 5_000),
+    };
+    let unanswered = ForwardAttempt { status: None, next_at: None, ..attempt(AttemptOutcome::Exhausted) };
     vec![
+        ("full", Event::Due(due)),
+        ("delivered", Event::Attempt(attempt(AttemptOutcome::Delivered))),
+        ("later", Event::Attempt(attempt(AttemptOutcome::Later))),
+        ("refused", Event::Attempt(attempt(AttemptOutcome::Refused))),
+        ("exhausted", Event::Attempt(unanswered)),
+        ("dropped", Event::Attempt(attempt(AttemptOutcome::Dropped))),
+        ("unknown", Event::Attempt(attempt(AttemptOutcome::Unknown))),
         ("full", Event::Model(model)),
         ("full", Event::Dead(dead)),
         ("keyless", Event::Dead(keyless)),

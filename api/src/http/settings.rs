@@ -102,11 +102,8 @@ impl Change {
                 ForwardKind::Mail => own_address(target, owner, address, table)?,
                 ForwardKind::Webhook | ForwardKind::Slack | ForwardKind::Unknown => target.clone(),
             };
-            settings.forwards.push(ForwardTarget {
-                id: sealer.forward_id(*kind, owner, &target),
-                kind: *kind,
-                sealed_target: sealer.seal(&target),
-            });
+            let id = sealer.forward_id(*kind, owner, &target);
+            settings.forwards.push(ForwardTarget::new(id, *kind, sealer.seal(&target)));
         }
         Ok(settings)
     }

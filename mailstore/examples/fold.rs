@@ -39,6 +39,13 @@ async fn main() -> Result<()> {
             let started = Instant::now();
             let store = open(&folder)?;
             println!("opened again: {:?}", started.elapsed());
+            let started = Instant::now();
+            store.settle(Duration::from_secs(10)).await?;
+            println!("settled: {:?}", started.elapsed());
+            drop(store);
+            let started = Instant::now();
+            let store = open(&folder)?;
+            println!("opened again: {:?}", started.elapsed());
             read(&store, messages).await?;
         }
         let _ = std::fs::remove_dir_all(&folder);
@@ -86,7 +93,7 @@ async fn read(store: &EmbeddedStore, messages: usize) -> Result<()> {
         let query =
             |number| ListQuery { scope: Scope::Inbox(inbox(number)), until_ms: None, after: None, limit: count };
         let mut times = Vec::new();
-        for number in 0..2000 {
+        for number in 0..repeats() {
             let started = Instant::now();
             store.list(&query(number)).await?;
             times.push(started.elapsed());
@@ -120,7 +127,7 @@ async fn act_and_sweep(store: &EmbeddedStore, messages: usize) -> Result<()> {
     let started = Instant::now();
     let raw_before = vec![Position::new(Topic::MailRaw, 0, messages as u64 / 2)];
     let swept = store.sweep(&Retention { raw_before, ..Retention::default() }).await?;
-    println!("sweep: {swept:?} in {:?}", started.elapsed());
+    println!("sweep: {swept:?} in {:?}, memory {}", started.elapsed(), memory());
     let started = Instant::now();
     let mut lines = 0_u64;
     store
@@ -137,6 +144,11 @@ fn report(name: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
     println!("{name}: p50 {:?}, p99 {:?}", at(50), at(99));
+}
+
+/// How many lists are read of each kind.
+fn repeats() -> usize {
+    std::env::args().nth(2).and_then(|text| text.parse().ok()).unwrap_or(2000)
 }
 
 fn memory() -> String {

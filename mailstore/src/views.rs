@@ -84,12 +84,12 @@ impl Views {
     }
 }
 
-/// The place of an entry in a list ([`INBOX`] or [`STARRED`]).
+/// The place of an entry in a list ([`INBOX`] or [`STARRED`]). Every byte of it is turned around, so that the newest
+/// comes first: reading forwards is what the database does best.
 pub fn listed(view: u8, name: &str, received_at: i64, entry: &EntryId) -> Vec<u8> {
     let mut key = list_of(view, name);
-    key.extend_from_slice(&time_bytes(received_at));
-    key.extend_from_slice(entry.message.as_str().as_bytes());
-    key.extend_from_slice(&entry.index.to_be_bytes());
+    let place = [&time_bytes(received_at)[..], entry.message.as_str().as_bytes(), &entry.index.to_be_bytes()];
+    key.extend(place.into_iter().flatten().map(|byte| !byte));
     key
 }
 
@@ -101,11 +101,17 @@ pub fn list_of(view: u8, name: &str) -> Vec<u8> {
     key
 }
 
-/// Behind every place of a list that was received at this time or before.
+/// Behind every key of a list.
+pub fn list_end(view: u8, name: &str) -> Vec<u8> {
+    let mut key = list_of(view, name);
+    key.extend_from_slice(&[0xff; PLACE_BYTES + 1]);
+    key
+}
+
+/// Before every place of a list that was received at this time or before, and behind the others.
 pub fn list_until(view: u8, name: &str, until_ms: i64) -> Vec<u8> {
     let mut key = list_of(view, name);
-    key.extend_from_slice(&time_bytes(until_ms));
-    key.extend_from_slice(&[0xff; ID_BYTES + 5]);
+    key.extend(time_bytes(until_ms).map(|byte| !byte));
     key
 }
 
@@ -166,8 +172,10 @@ pub fn read_newest(key: &[u8], value: &[u8]) -> Option<(Partition, i64)> {
 
 /// The entry that a key of a list names.
 pub fn read_listed(key: &[u8]) -> Option<EntryId> {
-    let (rest, index) = key.split_last_chunk::<4>()?;
-    Some(EntryId { message: read_id(rest)?, index: u32::from_be_bytes(*index) })
+    let (_, place) = key.split_last_chunk::<{ ID_BYTES + 4 }>()?;
+    let place = place.map(|byte| !byte);
+    let (id, index) = place.split_last_chunk::<4>()?;
+    Some(EntryId { message: read_id(id)?, index: u32::from_be_bytes(*index) })
 }
 
 /// The message that a key ends in.
@@ -227,17 +235,18 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_a_list_sort_by_time_then_id_then_index() {
+    fn keys_of_a_list_sort_by_time_then_id_then_index_all_falling() {
         let entry = |time, index| EntryId { message: id(time), index };
         let key = |received_at, entry: EntryId| listed(INBOX, "a@b", received_at, &entry);
         let sorted = [
-            key(-1, entry(9, 0)),
-            key(0, entry(1, 0)),
-            key(5, entry(1, 9)),
-            key(5, entry(1, 10)),
-            key(5, entry(2, 0)),
-            list_until(INBOX, "a@b", 5),
             key(6, entry(0, 0)),
+            list_until(INBOX, "a@b", 5),
+            key(5, entry(2, 0)),
+            key(5, entry(1, 10)),
+            key(5, entry(1, 9)),
+            key(0, entry(1, 0)),
+            key(-1, entry(9, 0)),
+            list_end(INBOX, "a@b"),
         ];
         assert!(sorted.is_sorted());
         assert_eq!(read_listed(&sorted[3]), Some(entry(1, 10)));

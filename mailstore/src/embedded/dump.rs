@@ -83,7 +83,7 @@ impl Dump {
             if let Some(view) = prefix.first_mut() {
                 *view = views::INBOX;
             }
-            for place in self.snapshot.prefix(&self.tables.views, prefix).rev() {
+            for place in self.snapshot.prefix(&self.tables.views, prefix) {
                 let id = views::read_listed(&place.key().map_err(failed)?).ok_or_else(|| damaged("a place"))?;
                 self.send(&Line::Inbox { inbox: &inbox, id: &id.to_string() })?;
             }

@@ -20,18 +20,15 @@ impl Tables {
             Scope::Inbox(inbox) => (views::INBOX, inbox),
             Scope::StarredBy(account) => (views::STARRED, account),
         };
-        let from = views::list_of(view, name);
-        let mut to = views::list_until(view, name, query.until_ms.unwrap_or(i64::MAX));
+        let to = views::list_end(view, name);
+        let mut from = Bound::Included(views::list_until(view, name, query.until_ms.unwrap_or(i64::MAX)));
         if let Some(after) = &query.after {
             // An entry that the sweep has removed still marks its place: its id says when it arrived.
             let row = self.row(&snapshot, &after.message)?;
             let received_at = row.and_then(|row| row.received_at()).unwrap_or_else(|| views::time_in(&after.message));
-            to = to.min(views::listed(view, name, received_at, after));
+            from = later(from, views::listed(view, name, received_at, after));
         }
-        if to <= from {
-            return Ok(Vec::new());
-        }
-        let places = snapshot.range(&self.views, (Bound::Included(from), Bound::Excluded(to))).rev();
+        let places = snapshot.range(&self.views, (from, Bound::Excluded(to)));
         let mut entries = Vec::with_capacity(query.limit.min(LIST_LIMIT));
         for place in places.take(query.limit.min(LIST_LIMIT)) {
             let key = place.key().map_err(failed)?;
@@ -66,5 +63,13 @@ impl Tables {
 
     fn shown_entry(&self, snapshot: &Snapshot, id: &EntryId) -> Result<Option<Entry>> {
         Ok(self.row(snapshot, &id.message)?.and_then(|row| row.into_entry(id)))
+    }
+}
+
+/// Where to begin when the list may not begin before `from` and has to continue behind `after`.
+fn later(from: Bound<Vec<u8>>, after: Vec<u8>) -> Bound<Vec<u8>> {
+    match from {
+        Bound::Included(from) if from > after => Bound::Included(from),
+        _ => Bound::Excluded(after),
     }
 }

@@ -13,7 +13,8 @@ use super::{damaged, failed};
 use crate::row::Row;
 use crate::{Counts, RawSource, Result, Totals, encoding, views};
 
-const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
+/// Memory that rows take before they are written out; views and bytes have half of it each.
+const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What every generation uses.
 pub struct Shared {
@@ -178,6 +179,6 @@ fn view_options() -> KeyspaceCreateOptions {
 
 pub fn bytes_options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
-        .max_memtable_size(MEMTABLE_BYTES)
+        .max_memtable_size(MEMTABLE_BYTES / 2)
         .with_kv_separation(Some(KvSeparationOptions::default()))
 }

@@ -53,6 +53,7 @@ async fn positions_and_views_are_there_after_opening_again() {
     let store = open_with(folder.path(), "one", &log).unwrap();
     log.fold(&*store, &mut Chance::seeded(2)).await;
     let before = (dump(&*store).await, store.positions().await.unwrap());
+    store.settle(std::time::Duration::from_secs(10)).await.unwrap();
     drop(store);
     let store = open_with(folder.path(), "one", &log).unwrap();
     assert_eq!((dump(&*store).await, store.positions().await.unwrap()), before);

@@ -61,7 +61,7 @@ fn facts() -> Vec<NewRecord> {
     let mut chance = rand::rng();
     let values = SIZES.map(|(topic, size)| {
         let mut value = vec![b'x'; size];
-        chance.fill(&mut value[..size / 2]);
+        chance.fill(value.get_mut(..size / 2).unwrap_or_default());
         NewRecord::new(topic, "01hzy6k1vw8t4j8z0q6m7n5r2x", value).in_partition(0)
     });
     values.into()

@@ -61,6 +61,9 @@ pub enum LogError {
     /// The call can't succeed, now or later: the caller is mistaken.
     #[error("the log refuses the call: {0}")]
     Refused(String),
+    /// What stands at this place is not what was written: what is behind it can be read.
+    #[error("{topic}/{partition}/{offset} can't be read: {cause}", topic = .position.topic, partition = .position.partition, offset = .position.offset)]
+    BadRecord { position: Position, cause: String },
     /// What is on the disk is not what was written.
     #[error("the log is damaged: {0}")]
     Damaged(String),
@@ -110,7 +113,8 @@ pub trait Member: Send {
     async fn poll(&mut self, limits: &Limits) -> Result<Vec<Record>>;
 
     /// Appends the outputs and moves the group's positions, both or neither. Outputs are readable when it returns, and
-    /// need not be durable: they can be computed again.
+    /// need not be durable: they can be computed again. A member goes on at a position that is ahead of what it has
+    /// polled: so it gets past a record that can't be read.
     async fn commit(&mut self, outputs: Vec<NewRecord>, positions: &[Position]) -> Result<()>;
 }
 

@@ -173,3 +173,14 @@ pub async fn commits_and_appends_share_a_partition(bench: &dyn Bench) {
     drop(member);
     bench.stop(log).await;
 }
+
+/// A member that commits a position ahead of what it has polled goes on there.
+pub async fn a_member_goes_on_at_a_position_ahead(bench: &dyn Bench) {
+    let log = bench.open().await;
+    append_each(log.as_ref(), RAW, 0, &["a", "b", "c"]).await;
+    let mut member = log.join("g", &[RAW]).await.unwrap();
+    member.commit(Vec::new(), &[at(RAW, 0, 2)]).await.unwrap();
+    assert_eq!(texts(&poll_of(member.as_mut(), 1).await), ["c"]);
+    drop(member);
+    bench.stop(log).await;
+}

@@ -156,9 +156,14 @@ impl Member for EmbeddedMember {
             core.check(position)?;
         }
         let placed = core.place(outputs)?;
-        let (group, epoch, positions) = (Arc::clone(&self.group), Arc::clone(&self.epoch), positions.to_vec());
-        let commit = tokio::task::spawn_blocking(move || core.facts.commit(&group, &epoch, &placed, &positions));
-        commit.await.unwrap_or_else(|error| Err(LogError::Unavailable(format!("a commit ended: {error}"))))
+        let (group, epoch, moved) = (Arc::clone(&self.group), Arc::clone(&self.epoch), positions.to_vec());
+        let commit = tokio::task::spawn_blocking(move || core.facts.commit(&group, &epoch, &placed, &moved));
+        commit.await.unwrap_or_else(|error| Err(LogError::Unavailable(format!("a commit ended: {error}"))))?;
+        for position in positions {
+            let place = self.reader.places.entry((position.topic, position.partition)).or_insert(position.offset);
+            *place = position.offset.max(*place);
+        }
+        Ok(())
     }
 }
 

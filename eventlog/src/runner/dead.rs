@@ -43,7 +43,7 @@ fn noted_cause(record: &Record, cause: &str) -> String {
         text.push_str(&format!(" (value cut from {size_bytes} to {DEAD_LETTER_VALUE_BYTES} bytes)"));
     }
     if record.value.is_none() {
-        text.push_str(" (the record is a tombstone)");
+        text.push_str(" (without a value)");
     }
     text
 }

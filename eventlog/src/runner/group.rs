@@ -91,10 +91,17 @@ impl Runner {
         let mut member = self.log.join(&self.group, &self.topics).await?;
         let limits = self.settings.limits.poll();
         loop {
-            let records = tokio::select! {
+            let polled = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
-                records = member.poll(&limits) => records?,
+                polled = member.poll(&limits) => polled,
+            };
+            let records = match polled {
+                Err(LogError::BadRecord { position, cause }) => {
+                    self.pass(member.as_mut(), position, &cause).await?;
+                    continue;
+                }
+                polled => polled?,
             };
             if records.is_empty() {
                 self.measure_lag().await;
@@ -147,6 +154,13 @@ impl Runner {
             Some(markers) if self.careful == 0 => markers.calm().map_err(|error| marker_fault(&error)),
             _ => Ok(()),
         }
+    }
+
+    /// A record that can't be read any more stops nobody behind it; its letter says that it was there.
+    async fn pass(&self, member: &mut dyn Member, position: Position, cause: &str) -> Result<()> {
+        let record = Record { position, timestamp_ms: 0, key: None, headers: Vec::new(), value: None };
+        let letter = batch::letter_only(self.stage.as_ref(), &record, cause);
+        self.commit(member, vec![letter]).await
     }
 
     async fn commit(&self, member: &mut dyn Member, mut concluded: Vec<Concluded>) -> Result<()> {

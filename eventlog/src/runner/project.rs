@@ -64,16 +64,34 @@ impl Following {
         let limits = self.limits.poll();
         let mut tail = self.log.tail(&positions(&places)).await?;
         while !self.is_done(&places) {
-            let records = tokio::select! {
+            let polled = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return Ok(()),
-                records = tail.poll(&limits) => records?,
+                polled = tail.poll(&limits) => polled,
+            };
+            let (records, moved) = match polled {
+                // It is lost, and stops nobody behind it: the position moves past it without a record.
+                Err(LogError::BadRecord { position, cause }) => {
+                    tracing::error!(
+                        projection = self.projection.name(),
+                        offset = position.offset,
+                        cause,
+                        "a record is lost"
+                    );
+                    places.insert((position.topic, position.partition), position.next().offset);
+                    tail = self.log.tail(&positions(&places)).await?;
+                    (Vec::new(), vec![position.next()])
+                }
+                polled => {
+                    let records = polled?;
+                    let moved = behind(&records);
+                    (records, moved)
+                }
             };
             backoff.reset();
-            if records.is_empty() {
+            if moved.is_empty() {
                 continue;
             }
-            let moved = behind(&records);
             if !self.apply(records, &moved, shutdown).await? {
                 return Ok(());
             }

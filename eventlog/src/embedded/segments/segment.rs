@@ -138,7 +138,7 @@ impl Segment {
     /// The records from `from` on, as far as they are good. A bad first one is an error that says so.
     pub fn read(&self, wanted: Wanted) -> Result<Vec<Record>> {
         match self.try_read(wanted) {
-            Err(LogError::Damaged(cause)) if self.index_is_broken() => {
+            Err(LogError::BadRecord { cause, .. }) if self.index_is_broken() => {
                 tracing::warn!(path = %self.path.display(), cause, "the index of a segment is damaged, and made again");
                 self.index_again().map_err(|error| self.fault(&error))?;
                 self.try_read(wanted)
@@ -263,11 +263,8 @@ impl Segment {
     }
 
     fn damaged(&self, offset: Offset, begin: u32, end: u32) -> LogError {
-        LogError::Damaged(format!(
-            "the record mail.raw/{}/{offset} at bytes {begin} to {end} of {} is not what was written",
-            self.partition,
-            self.path.display()
-        ))
+        let cause = format!("bytes {begin} to {end} of {} are not what was written", self.path.display());
+        LogError::BadRecord { position: Position::new(Topic::MailRaw, self.partition, offset), cause }
     }
 
     fn fault(&self, error: &io::Error) -> LogError {

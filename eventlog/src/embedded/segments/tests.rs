@@ -50,10 +50,10 @@ fn contents(recovered: &Recovered) -> (Vec<String>, Vec<Offset>) {
                     from = records.last().unwrap().position.offset + 1;
                     good.extend(values(&records));
                 }
-                Err(LogError::Damaged(text)) => {
-                    assert!(text.contains(&format!("mail.raw/0/{from} ")), "{text}");
-                    bad.push(from);
-                    from += 1;
+                Err(LogError::BadRecord { position, cause }) => {
+                    assert!(cause.contains(".seg"), "{cause}");
+                    bad.push(position.offset);
+                    from = position.offset + 1;
                 }
                 Err(other) => panic!("{other}"),
             }

@@ -184,3 +184,10 @@ async fn appends_at_once_are_all_there() {
         contract::appends_at_once_are_all_there(&FolderBench::new(partitions)).await;
     }
 }
+
+#[tokio::test]
+async fn a_member_goes_on_at_a_position_ahead() {
+    for partitions in [1, 3] {
+        contract::a_member_goes_on_at_a_position_ahead(&FolderBench::new(partitions)).await;
+    }
+}

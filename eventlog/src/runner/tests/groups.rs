@@ -91,6 +91,24 @@ async fn a_second_runner_of_the_group_stops_the_first() {
     stopped(second).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_record_that_cant_be_read_gets_a_letter_and_holds_nobody_up() {
+    let bench = FolderBench::new(1);
+    let log: Arc<dyn Log> = bench.open_log();
+    append(log.as_ref(), &["a", "broken", "b"]).await;
+    let segment = bench.segments_path(0).join(format!("{:020}.seg", 0));
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let place = bytes.windows(6).position(|window| window == b"broken").unwrap();
+    bytes[place] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let run = run(&log, Capitals::default(), RunSettings::default());
+    assert_eq!(texts(&first_of(log.as_ref(), FACTS, 2).await), ["A", "B"]);
+    let letter = &letters(log.as_ref(), 1).await[0];
+    assert!(letter.offset == 1 && letter.cause.contains("not what was written"), "{letter:?}");
+    stopped(run).await.unwrap();
+    assert_eq!(log.committed("g").await.unwrap(), [Position::new(RAW, 0, 3)]);
+}
+
 fn careful(folder: &tempfile::TempDir) -> RunSettings {
     let limits = BatchLimits { records: 4, bytes: 1 << 20 };
     RunSettings { limits, markers: Some(folder.path().to_owned()), ..RunSettings::default() }

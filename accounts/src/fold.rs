@@ -249,7 +249,7 @@ impl Table {
         Some(())
     }
 
-    /// Derived from the address and its reservation: it can't be guessed from the address, and is the same everywhere.
+    /// Only the owner's own rules name it: its id is made from the owner, too.
     fn switch_forward(
         &mut self,
         event: &AccountEvent,
@@ -269,6 +269,7 @@ impl Table {
         Some(())
     }
 
+    /// Derived from the address and its reservation: it can't be guessed from the address, and is the same everywhere.
     fn free_alternate(&self, address: &str, event_id: &str) -> String {
         let mut attempt: u32 = 0;
         loop {
@@ -341,11 +342,7 @@ mod tests {
     #[test]
     fn an_address_has_twenty_forwards_and_not_one_more() {
         let reserve = |address: &str, count: usize| {
-            let target = |number: usize| ForwardTarget {
-                id: number.to_string(),
-                kind: ForwardKind::Mail,
-                sealed_target: Vec::new(),
-            };
+            let target = |number: usize| ForwardTarget::new(number.to_string(), ForwardKind::Mail, Vec::new());
             AccountChange::AddressReserved {
                 address: address.into(),
                 owner: "ann".into(),

@@ -94,6 +94,12 @@ fn change(asked: &str) -> AccountChange {
             inbox: word(3),
             settings: settings(&words[4..]),
         },
+        "switch" => AccountChange::ForwardSwitched {
+            forward: word(1),
+            owner: word(2),
+            on: words.get(3) == Some(&"on"),
+            cause: words.get(4..).unwrap_or_default().join(" "),
+        },
         "no-catch-all" => AccountChange::CatchAllRemoved { domain: word(1) },
         other => panic!("no such change: {other}"),
     }
@@ -127,6 +133,10 @@ fn answer(table: &Table, question: &str) -> String {
         "domain-owner" => or_none(table.domain(rest).map(|domain| domain.owner.as_str())),
         "catch-all-owner" => or_none(table.catch_all(rest).map(|catch_all| catch_all.owner.as_str())),
         "key-opens" => or_none(table.account_by_key(rest).map(|account| account.id.as_str())),
+        "forward" => table.forward(rest).map_or("nothing".to_owned(), |forward| {
+            let off = forward.off.map_or("on".to_owned(), |off| format!("off {}", off.cause));
+            format!("of {} at {}, {}", forward.owner, forward.rule, off.trim_end())
+        }),
         "accounts" => table.accounts().map(|account| account.id.as_str()).collect::<Vec<_>>().join(" "),
         "reserved-of" => table.reserved_of(rest).map(|one| one.address.as_str()).collect::<Vec<_>>().join(" "),
         other => panic!("no such question: {other}"),

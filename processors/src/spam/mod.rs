@@ -1,5 +1,28 @@
 //! How much a message looks like spam: naive Bayes over the tokens of a message, with the newest model on
 //! `spam.models`. Without a model nothing is read, and the score is 0.5.
+//!
+//! ```
+//! use processors::spam::{MODEL_NAME, Models, TokenCount, encode_counts, score_tokens, token_hash};
+//! use schemas::event::SpamModel;
+//!
+//! let counts = [("pills", 8, 0), ("meeting", 0, 7)];
+//! let counts = counts.map(|(token, spam, ham)| TokenCount { hash: token_hash(token), spam, ham });
+//! let model = SpamModel {
+//!     name: MODEL_NAME.to_owned(),
+//!     version: "by hand".to_owned(),
+//!     sequence: 1,
+//!     trained_at: 0,
+//!     spam_messages: 8,
+//!     ham_messages: 7,
+//!     counts: encode_counts(&counts),
+//! };
+//! let mut models = Models::default();
+//! models.fold(&model)?;
+//! assert!(score_tokens(&["pills".to_owned()], &models) > 0.8);
+//! assert!(score_tokens(&["meeting".to_owned()], &models) < 0.2);
+//! assert_eq!(score_tokens(&["neither".to_owned()], &models), 0.5);
+//! # Ok::<(), processors::spam::InvalidModel>(())
+//! ```
 
 mod model;
 mod tokens;
@@ -25,6 +48,11 @@ pub fn score(parsed: &MailParsed, models: &Models) -> MailScored {
         tokens: verdict.tokens,
         ..unscored(parsed)
     }
+}
+
+/// Scores tokens, wherever they come from.
+pub fn score_tokens(tokens: &[String], models: &Models) -> f64 {
+    models.current().map_or(UNKNOWN, |model| model.judge(tokens).score)
 }
 
 /// The score of a message that nothing has looked at.

@@ -52,7 +52,7 @@ const IMPURE: [&str; 7] = ["tokio", "tokio-util", "hyper", "axum", "fjall", "ran
 const PURE: [&str; 2] = ["processors", "accounts"];
 
 /// Names under which things gather that have no place.
-const NO_ROOMS: [&str; 6] = ["common", "core", "utils", "util", "shared", "helpers"];
+const NO_ROOMS: [&str; 7] = ["common", "utils", "util", "shared", "helper", "helpers", "manager"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

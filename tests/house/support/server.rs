@@ -144,7 +144,8 @@ impl Server {
     }
 
     pub fn change(&self, method: &str, path: &str, body: &Value) -> Value {
-        let answer = self.call(method, path, body.to_string().as_bytes());
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = self.call(method, path, body.as_bytes());
         assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
         answer.json()
     }
@@ -242,7 +243,7 @@ pub fn signal(pid: u32, name: &str) {
 
 fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains("lsm_tree")).collect();
     lines[lines.len().saturating_sub(40)..].join("\n")
 }
 

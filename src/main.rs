@@ -1,1 +1,14 @@
-fn main() {}
+//! The program: every other room, assembled. `cli` is what was asked for, `config` with which settings, `assemble` makes
+//! the pieces meet, `telemetry` says what goes on. Nothing here knows mail.
+
+mod assemble;
+mod cli;
+mod config;
+mod mails;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

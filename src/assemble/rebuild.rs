@@ -1,0 +1,122 @@
+//! `rebuild`: the log is folded into new tables beside the old, which are read until the new ones have caught up. What
+//! the log has given up is carried over. Nothing is recomputed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::http::{OperationError, Operations, RebuildStep};
+use async_trait::async_trait;
+use eventlog::runner::{BatchLimits, Projection, ProjectionError, project};
+use eventlog::{Log, Progress};
+use mailstore::{Store, Totals, Upkeep};
+use schemas::{Position, Record, Topic};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::engine::ends;
+use super::projection::{TOPICS, failed};
+
+/// How often the caller hears how far it has come.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+pub struct Rebuild {
+    pub log: Arc<dyn Log>,
+    pub store: Arc<dyn Upkeep>,
+    /// Held while nothing may be applied to the tables in use.
+    pub gate: Arc<Mutex<()>>,
+    /// Held by whoever rebuilds or removes: not both at once.
+    pub turn: Arc<Mutex<()>>,
+}
+
+/// The new tables as the runner sees them.
+struct NewTables(Box<dyn Store>);
+
+#[async_trait]
+impl Projection for NewTables {
+    fn name(&self) -> &'static str {
+        "rebuild"
+    }
+
+    async fn positions(&self) -> Result<Vec<Position>, ProjectionError> {
+        self.0.positions().await.map_err(failed)
+    }
+
+    /// What can't be read has its dead letter already.
+    async fn apply(&self, records: Vec<Record>, positions: &[Position]) -> Result<(), ProjectionError> {
+        let (facts, _) = sinks::store::decode(records);
+        self.0.apply(facts, positions).await.map_err(failed)
+    }
+}
+
+#[async_trait]
+impl Operations for Rebuild {
+    async fn rebuild(&self, report: &(dyn Fn(RebuildStep) + Send + Sync)) -> Result<Totals, OperationError> {
+        let _turn = self.turn.try_lock().map_err(|_| OperationError::Busy)?;
+        let new = Arc::new(NewTables(self.store.rebuild().await.map_err(refused)?));
+        let starts = self.starts().await?;
+        step(report, "carrying over what is older than the log", 0, 1);
+        let carried = self.store.carry_over(&starts).await.map_err(refused)?;
+        step(report, "carried over what is older than the log", carried, carried);
+        let ends = ends(self.log.as_ref(), &TOPICS).await.map_err(refused)?;
+        self.fold(Arc::clone(&new), ends, report).await?;
+        // What has come meanwhile: nothing is applied to the old tables from here on.
+        let _closed = self.gate.lock().await;
+        let positions = self.store.positions().await.map_err(refused)?;
+        self.fold(new, positions, report).await?;
+        let (old, built) = self.store.totals().await.map_err(refused)?;
+        let built = built.ok_or_else(|| refused("the new tables are gone"))?;
+        if built.entries < old.entries || built.messages < old.messages {
+            return Err(refused(format!(
+                "the new tables would show {} entries of {} messages, and those in use show {} of {}: they stay",
+                built.entries, built.messages, old.entries, old.messages
+            )));
+        }
+        self.store.switch().await.map_err(refused)?;
+        tracing::info!(messages = built.messages, entries = built.entries, "the store is rebuilt");
+        Ok(built)
+    }
+}
+
+impl Rebuild {
+    async fn starts(&self) -> Result<Vec<Position>, OperationError> {
+        let bounds = self.log.bounds(Topic::MailRaw).await.map_err(refused)?;
+        Ok(bounds.iter().map(|bounds| Position::new(Topic::MailRaw, bounds.partition, bounds.earliest)).collect())
+    }
+
+    /// Folds into the new tables up to these positions.
+    async fn fold(
+        &self,
+        new: Arc<NewTables>,
+        until: Vec<Position>,
+        report: &(dyn Fn(RebuildStep) + Send + Sync),
+    ) -> Result<(), OperationError> {
+        let progress = Arc::new(Progress::new());
+        let total = sum(&until);
+        let (log, told) = (Arc::clone(&self.log), Arc::clone(&progress));
+        let never = CancellationToken::new();
+        let folding = project(log, &TOPICS, new, BatchLimits::default(), Some(until), Some(told), never);
+        let mut folding = std::pin::pin!(folding);
+        let mut ticks = tokio::time::interval(REPORT_EVERY);
+        loop {
+            tokio::select! {
+                folded = &mut folding => {
+                    step(report, "folding the log", total, total);
+                    return folded.map_err(refused);
+                }
+                _ = ticks.tick() => step(report, "folding the log", sum(&progress.positions()).min(total), total),
+            }
+        }
+    }
+}
+
+fn sum(positions: &[Position]) -> u64 {
+    positions.iter().map(|position| position.offset).sum()
+}
+
+fn step(report: &(dyn Fn(RebuildStep) + Send + Sync), stage: &str, done: u64, total: u64) {
+    report(RebuildStep { stage: stage.to_owned(), done, total });
+}
+
+fn refused(error: impl std::fmt::Display) -> OperationError {
+    OperationError::Failed(error.to_string())
+}

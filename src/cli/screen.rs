@@ -1,0 +1,120 @@
+//! What is written for people and programs. Mail is untrusted: no control character of it reaches a terminal.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::failure::Failure;
+
+/// The text with every control character made visible, and without the marks that turn the direction of text.
+pub fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() || is_turning(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// They would make a line read as another one.
+const fn is_turning(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Writes to standard output. A reader that has gone (`| head`) is no fault.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Bytes as they came, for programs; `false` when nobody reads any more.
+pub fn write(bytes: &[u8]) -> Result<bool, Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a change has come to: the object for programs, a sentence for people.
+pub fn answer(object: &Value, sentence: &str, as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        return print(&format!("{object}\n"));
+    }
+    print(&format!("{}\n", escaped(sentence)))
+}
+
+/// A member as text; nothing where there is none.
+pub fn text_of(object: &Value, name: &str) -> String {
+    match object.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A time as people read it: `2025-11-24T10:00:00.000Z`.
+pub fn time(ms: i64) -> String {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    let (day, rest) = (ms.div_euclid(DAY), ms.rem_euclid(DAY));
+    // Days of the civil calendar, counted from 0000-03-01 in eras of 400 years.
+    let shifted = day + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let date = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
+    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{:02}.{:03}Z", rest / 1000 % 60, rest % 1000)
+}
+
+/// Rows with columns as wide as they have to be; nothing for no rows.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| escaped(cell)).collect()).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(head.get(column).map(|name| name.len())).max().unwrap_or(0)
+    };
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().enumerate().map(|(column, cell)| format!("{cell:<width$}", width = width(column)));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    let mut text = line(head.to_vec());
+    rows.iter().for_each(|row| text.push_str(&line(row.iter().map(String::as_str).collect())));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_and_marks_of_direction_are_shown_and_not_obeyed() {
+        assert_eq!(escaped("a\u{1b}[2Jb\nc\u{202e}d ü"), "a\\u{1b}[2Jb\\u{a}c\\u{202e}d ü");
+    }
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(time(951_827_696_789), "2000-02-29T12:34:56.789Z");
+        assert_eq!(time(-1), "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = vec![vec!["a".to_owned(), "1".to_owned()], vec!["long".to_owned(), "2".to_owned()]];
+        assert_eq!(table(&["x", "number"], &rows), "x     number\na     1\nlong  2\n");
+    }
+}

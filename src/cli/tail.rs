@@ -1,0 +1,101 @@
+//! `postlog tail`: the events of a topic, one a line.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use clap::Args;
+use hyper::Method;
+use schemas::Topic;
+use serde_json::Value;
+
+use super::door::{Door, Reach, segment};
+use super::failure::Failure;
+use super::{Place, screen};
+
+/// Texts inside an event are cut at so many characters for people.
+const MAX_SHOWN_CHARS: usize = 120;
+
+#[derive(Debug, Args)]
+pub struct Tail {
+    #[command(flatten)]
+    reach: Reach,
+    /// The topic, such as mail.raw, mail.routed or accounts
+    topic: String,
+    /// Where to begin: earliest, latest, an offset, or a time such as 2025-11-24T10:00:00Z
+    #[arg(long, default_value = "earliest", value_name = "PLACE")]
+    from: String,
+    /// Go on with what comes
+    #[arg(long, short)]
+    follow: bool,
+    /// For programs: one JSON object a line, nothing cut
+    #[arg(long)]
+    json: bool,
+}
+
+impl Tail {
+    pub async fn run(self, place: &Place) -> Result<(), Failure> {
+        let topic: Topic =
+            self.topic.parse().map_err(|error: schemas::topic::UnknownTopic| Failure::Usage(error.to_string()))?;
+        let path = format!("/api/admin/events/{}?from={}&follow={}", topic, segment(&self.from), self.follow);
+        let as_json = self.json;
+        let terminal = std::io::stdout().is_terminal();
+        Door::visit(place, &self.reach, async |door| {
+            door.lines(Method::GET, &path, |line| {
+                if as_json && !terminal {
+                    return screen::write(line);
+                }
+                let text = String::from_utf8_lossy(line);
+                let shown = if as_json { text.trim_end().to_owned() } else { human(text.trim_end())? };
+                screen::write(format!("{}\n", screen::escaped(&shown)).as_bytes())
+            })
+            .await
+        })
+        .await
+    }
+}
+
+/// `time partition/offset key event`
+fn human(line: &str) -> Result<String, Failure> {
+    let mut record: Value = serde_json::from_str(line).context("the server answers with a line that is no JSON")?;
+    if let Some(event) = record.get_mut("event") {
+        cut(event);
+    }
+    let number = |name: &str| record.get(name).and_then(Value::as_i64).unwrap_or_default();
+    let said = match record.get("error").and_then(Value::as_str) {
+        Some(error) => format!("can't be read: {error}"),
+        None => record.get("event").map(Value::to_string).unwrap_or_default(),
+    };
+    let (partition, offset, key) = (number("partition"), number("offset"), screen::text_of(&record, "key"));
+    Ok(format!("{} {partition}/{offset} {key} {said}", screen::time(number("timestamp"))))
+}
+
+fn cut(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let count = text.chars().count();
+            if count > MAX_SHOWN_CHARS {
+                let start: String = text.chars().take(MAX_SHOWN_CHARS).collect();
+                *text = format!("{start}… ({count} characters)");
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(cut),
+        Value::Object(members) => members.values_mut().for_each(cut),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_people_has_time_place_key_and_a_cut_event() {
+        let long = "x".repeat(MAX_SHOWN_CHARS + 1);
+        let line = format!(
+            r#"{{"topic":"mail.raw","partition":1,"offset":7,"timestamp":0,"key":"k","event":{{"a":"{long}","b":"y"}}}}"#
+        );
+        let shown = human(&line).unwrap();
+        assert!(shown.starts_with("1970-01-01T00:00:00.000Z 1/7 k {"), "{shown}");
+        assert!(shown.contains("… (121 characters)") && shown.contains(r#""b":"y""#), "{shown}");
+    }
+}

@@ -1,0 +1,49 @@
+//! The configuration: one TOML file with a section a room, the environment over it, flags over both. Read, then
+//! checked as a whole without touching the world (every fault with its key), then turned into what the rooms take.
+
+mod build;
+mod key;
+mod read;
+pub mod reference;
+mod sections;
+mod validate;
+
+pub use build::{RetentionSettings, Settings, Stages};
+pub use read::{Sources, read};
+pub use sections::Config;
+
+use std::fmt;
+
+/// What is wrong with the configuration: at which key, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Fault {
+    pub key: String,
+    /// Where the value comes from: the file, a variable, a flag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    pub cause: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(source) => write!(f, "{}: {} ({source})", self.key, self.cause),
+            None => write!(f, "{}: {}", self.key, self.cause),
+        }
+    }
+}
+
+/// All faults at once.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration can't work:{list}", list = .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+pub struct Faults(pub Vec<Fault>);
+
+/// Reads, checks and builds, and says everything that is wrong.
+pub fn load(sources: &Sources) -> Result<Settings, Faults> {
+    let config = read(sources)?;
+    let faults = validate::validate(&config);
+    if !faults.is_empty() {
+        return Err(Faults(faults));
+    }
+    build::build(&config).map_err(Faults)
+}

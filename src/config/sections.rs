@@ -1,0 +1,173 @@
+//! Every key of the configuration with its default. The doc comments here are the reference: `docs/config.md` is made
+//! of them.
+
+use super::key::{Key, section};
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    pub top: Top,
+    pub log: LogSection,
+    pub store: StoreSection,
+    pub smtp: SmtpSection,
+    pub http: HttpSection,
+    pub processors: ProcessorsSection,
+    pub upkeep: UpkeepSection,
+    pub telemetry: TelemetrySection,
+}
+
+/// A section as the reference shows it.
+pub struct Section {
+    /// Empty at the top.
+    pub name: &'static str,
+    pub about: &'static str,
+    pub keys: Vec<Key>,
+}
+
+impl Config {
+    pub fn sections() -> Vec<Section> {
+        vec![
+            Section { name: "", about: Top::ABOUT, keys: Top::keys() },
+            Section { name: "log", about: LogSection::ABOUT, keys: LogSection::keys() },
+            Section { name: "store", about: StoreSection::ABOUT, keys: StoreSection::keys() },
+            Section { name: "smtp", about: SmtpSection::ABOUT, keys: SmtpSection::keys() },
+            Section { name: "http", about: HttpSection::ABOUT, keys: HttpSection::keys() },
+            Section { name: "processors", about: ProcessorsSection::ABOUT, keys: ProcessorsSection::keys() },
+            Section { name: "upkeep", about: UpkeepSection::ABOUT, keys: UpkeepSection::keys() },
+            Section { name: "telemetry", about: TelemetrySection::ABOUT, keys: TelemetrySection::keys() },
+        ]
+    }
+
+    pub fn keys() -> Vec<Key> {
+        Self::sections().into_iter().flat_map(|section| section.keys).collect()
+    }
+}
+
+section! {
+    /// What concerns the whole program.
+    Top("") {
+        /// The folder that everything is kept in. One process at a time uses it.
+        data_dir: String = "./data".to_owned(),
+        /// Which stages this process runs: `ingest` (SMTP), `processors`, `sinks` (the store), `api` (HTTP).
+        stages: Vec<String> = ["ingest", "processors", "sinks", "api"].map(str::to_owned).to_vec(),
+        /// How long what is in flight may take to finish when the server is asked to stop.
+        shutdown_seconds: u32 = 10,
+        /// A file whose first line becomes the first account's API key at the first start. `POSTLOG_ADMIN_KEY` gives
+        /// the key itself. With neither a key is made, printed once and kept in `DATA/admin.key`.
+        admin_key_file: Option<String> = None,
+    }
+}
+
+section! {
+    /// The message log.
+    LogSection("log") {
+        /// Which log is used. This build has `embedded`.
+        kind: String = "embedded".to_owned(),
+        /// Partitions of the `mail.*` topics. Fixed when the data folder is made.
+        partitions: u32 = 1,
+        /// A segment file of `mail.raw` is closed when it would grow over this. Retention removes whole segments.
+        segment_bytes: u64 = 64 << 20,
+        /// A segment file is closed at the first mail after this time, so that old mail can go.
+        segment_hours: u32 = 24,
+        /// Mail is refused for now (452) while the disk has less free space than this; below half of it nothing more
+        /// is computed either. Reading goes on.
+        reserve_bytes: u64 = 256 << 20,
+        /// Mail that may wait to be written, in bytes.
+        queue_bytes: usize = 64 << 20,
+        /// How long `mail.raw` keeps mail. Not set: as long as the store keeps it.
+        retention_days: Option<u32> = None,
+        /// The oldest segments of `mail.raw` go while it is larger than this. What the store still shows is copied
+        /// into the store before. Not set: no limit.
+        retention_bytes: Option<u64> = None,
+        /// Memory for blocks of the database that log and store share.
+        cache_bytes: u64 = 16 << 20,
+        /// Journals of that database: what has to be read again after a kill. At least 64 MiB.
+        journal_bytes: u64 = 64 << 20,
+    }
+}
+
+section! {
+    /// What is read back: inboxes, messages, flags.
+    StoreSection("store") {
+        /// Which store is used. This build has `embedded`.
+        kind: String = "embedded".to_owned(),
+        /// Mail that is older goes, unless it is starred. Not set: it stays.
+        retention_days: Option<u32> = None,
+        /// The oldest mail that is not starred goes while the mail kept is larger than this. Not set: no limit.
+        retention_bytes: Option<u64> = None,
+    }
+}
+
+section! {
+    /// SMTP in.
+    SmtpSection("smtp") {
+        /// Where SMTP listens. Port 0 picks a free one.
+        listen: String = "127.0.0.1:1025".to_owned(),
+        /// What the server calls itself, in its greeting and in the Received line of every mail.
+        server_name: String = "localhost".to_owned(),
+        /// Mail is taken for these domains only. Empty: for every domain.
+        domains: Vec<String> = Vec::new(),
+        /// The largest mail, announced with SIZE. At most 30 MiB.
+        message_bytes: u64 = 25 << 20,
+        /// Recipients of one mail. At least 100 (RFC 5321 4.5.3.1.8).
+        recipients: usize = 1000,
+        /// Connections at a time.
+        connections: usize = 1000,
+        /// Connections at a time from one IPv4 address or IPv6 /64.
+        connections_per_address: usize = 300,
+        /// Connections at a time from one IPv4 /24 or IPv6 /48.
+        connections_per_network: usize = 600,
+        /// Bytes of mail that is not on the log yet, over all connections.
+        buffered_bytes: usize = 64 << 20,
+        /// How long a peer may take for a command (RFC 5321 4.5.3.2.7 wants five minutes).
+        command_wait_seconds: u32 = 300,
+        /// How long a peer may take for the next part of a mail (RFC 5321 4.5.3.2.5 wants three minutes).
+        content_wait_seconds: u32 = 180,
+        /// How long a session may last, whatever it does.
+        session_seconds: u32 = 3600,
+        /// How long the log may take for a mail before the peer is told to come again.
+        append_wait_seconds: u32 = 120,
+    }
+}
+
+section! {
+    /// The HTTP API.
+    HttpSection("http") {
+        /// Where HTTP listens. Port 0 picks a free one.
+        listen: String = "127.0.0.1:8025".to_owned(),
+        /// Names that requests may call this server by, besides `localhost` and its address; `*` is any name. Empty:
+        /// any name, unless it listens on a loopback address (a page whose name was pointed at this machine must not
+        /// reach it).
+        hosts: Vec<String> = Vec::new(),
+    }
+}
+
+section! {
+    /// Parsing, scoring and routing.
+    ProcessorsSection("processors") {
+        /// Threads that process one batch. 0: one a core.
+        workers: usize = 0,
+        /// Mails in one batch.
+        batch_records: usize = 256,
+        /// Bytes of mail in one batch; at least one mail comes, however big it is.
+        batch_bytes: usize = 8 << 20,
+    }
+}
+
+section! {
+    /// Retention and removal.
+    UpkeepSection("upkeep") {
+        /// How often what is deleted or past its retention is removed.
+        every_seconds: u32 = 60,
+    }
+}
+
+section! {
+    /// What the program says about itself.
+    TelemetrySection("telemetry") {
+        /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,ingest=debug`.
+        log: String = "info".to_owned(),
+        /// How it is written: `human`, `json`, or `auto` (human on a terminal, JSON otherwise).
+        format: String = "auto".to_owned(),
+    }
+}

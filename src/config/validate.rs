@@ -1,0 +1,192 @@
+//! What can't work is said before anything is touched: pure, and every fault at once.
+
+use std::net::SocketAddr;
+
+use super::build::Stages;
+use super::{Config, Fault};
+
+/// Twice this, and some KiB, is the log's largest record: a dead letter may have to hold a whole one.
+pub const LARGEST_MESSAGE_BYTES: u64 = 30 << 20;
+const SMALLEST_MESSAGE_BYTES: u64 = 64 << 10;
+const SMALLEST_SEGMENT_BYTES: u64 = 64 << 10;
+const MOST_PARTITIONS: u32 = 256;
+const MOST_SECONDS: u32 = 24 * 60 * 60;
+
+/// Everything that is wrong, each with its key.
+pub fn validate(config: &Config) -> Vec<Fault> {
+    let mut check = Check { faults: Vec::new() };
+    check_top(config, &mut check);
+    check_log_and_store(config, &mut check);
+    check_smtp(config, &mut check);
+    check.address("http.listen", &config.http.listen);
+    check.range("upkeep.every_seconds", config.upkeep.every_seconds.into(), 1, MOST_SECONDS.into());
+    check.range("processors.batch_records", config.processors.batch_records as u64, 1, 100_000);
+    check.range("processors.batch_bytes", config.processors.batch_bytes as u64, 1, 1 << 30);
+    check.range("processors.workers", config.processors.workers as u64, 0, 1024);
+    let format = &config.telemetry.format;
+    if !["auto", "human", "json"].contains(&format.as_str()) {
+        check.fault("telemetry.format", format!("it must be auto, human or json, not {format:?}"));
+    }
+    if let Err(error) = config.telemetry.log.parse::<tracing_subscriber::EnvFilter>() {
+        check.fault("telemetry.log", format!("{:?} is no filter: {error}", config.telemetry.log));
+    }
+    check.faults
+}
+
+struct Check {
+    faults: Vec<Fault>,
+}
+
+impl Check {
+    fn fault(&mut self, key: &str, cause: impl Into<String>) {
+        self.faults.push(Fault { key: key.to_owned(), source: None, cause: cause.into() });
+    }
+
+    fn range(&mut self, key: &str, value: u64, least: u64, most: u64) {
+        if !(least..=most).contains(&value) {
+            self.fault(key, format!("it must be from {least} to {most}, not {value}"));
+        }
+    }
+
+    fn address(&mut self, key: &str, text: &str) {
+        if address(text).is_none() {
+            self.fault(key, format!("{text:?} is not an address with a port, such as 127.0.0.1:1025 or [::1]:1025"));
+        }
+    }
+}
+
+/// An address to listen on. Names are not looked up, but for `localhost`, which stands for one address everywhere.
+pub fn address(text: &str) -> Option<SocketAddr> {
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return format!("127.0.0.1:{port}").parse().ok();
+    }
+    text.parse().ok()
+}
+
+fn check_top(config: &Config, check: &mut Check) {
+    let top = &config.top;
+    if top.data_dir.trim().is_empty() {
+        check.fault("data_dir", "it names no folder");
+    }
+    check.range("shutdown_seconds", top.shutdown_seconds.into(), 0, MOST_SECONDS.into());
+    match Stages::parse(&top.stages) {
+        Ok(stages) => stages.faults().into_iter().for_each(|cause| check.fault("stages", cause)),
+        Err(cause) => check.fault("stages", cause),
+    }
+}
+
+fn check_log_and_store(config: &Config, check: &mut Check) {
+    for (key, kind) in [("log.kind", &config.log.kind), ("store.kind", &config.store.kind)] {
+        if kind != "embedded" {
+            check.fault(key, format!("this build has embedded only, not {kind:?}"));
+        }
+    }
+    let log = &config.log;
+    check.range("log.partitions", log.partitions.into(), 1, MOST_PARTITIONS.into());
+    check.range("log.segment_bytes", log.segment_bytes, SMALLEST_SEGMENT_BYTES, 1 << 30);
+    check.range("log.segment_hours", log.segment_hours.into(), 1, 24 * 365);
+    check.range("log.queue_bytes", log.queue_bytes as u64, config.smtp.message_bytes, 1 << 30);
+    check.range("log.journal_bytes", log.journal_bytes, 64 << 20, 64 << 30);
+    if log.retention_days == Some(0) {
+        check.fault("log.retention_days", "it must be 1 or more; leave it out to keep mail as long as the store does");
+    }
+    if config.store.retention_days == Some(0) {
+        check.fault("store.retention_days", "it must be 1 or more; leave it out to keep mail");
+    }
+}
+
+fn check_smtp(config: &Config, check: &mut Check) {
+    let smtp = &config.smtp;
+    check.address("smtp.listen", &smtp.listen);
+    let name = &smtp.server_name;
+    if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-[]:".contains(&byte)) {
+        check.fault("smtp.server_name", format!("{name:?} is not the name of a server"));
+    }
+    for domain in &smtp.domains {
+        if let Err(error) = accounts::normalise_domain(domain) {
+            check.fault("smtp.domains", format!("{domain:?} is not a domain: {error}"));
+        }
+    }
+    check.range("smtp.message_bytes", smtp.message_bytes, SMALLEST_MESSAGE_BYTES, LARGEST_MESSAGE_BYTES);
+    check.range("smtp.recipients", smtp.recipients as u64, 100, 100_000);
+    check.range("smtp.connections", smtp.connections as u64, 1, 1_000_000);
+    check.range("smtp.connections_per_address", smtp.connections_per_address as u64, 1, 1_000_000);
+    check.range("smtp.connections_per_network", smtp.connections_per_network as u64, 1, 1_000_000);
+    check.range("smtp.buffered_bytes", smtp.buffered_bytes as u64, smtp.message_bytes, 1 << 40);
+    for (key, seconds) in [
+        ("smtp.command_wait_seconds", smtp.command_wait_seconds),
+        ("smtp.content_wait_seconds", smtp.content_wait_seconds),
+        ("smtp.session_seconds", smtp.session_seconds),
+        ("smtp.append_wait_seconds", smtp.append_wait_seconds),
+    ] {
+        check.range(key, seconds.into(), 1, MOST_SECONDS.into());
+    }
+    if config.http.listen == smtp.listen && !smtp.listen.ends_with(":0") {
+        check.fault("http.listen", format!("SMTP listens on {} already", smtp.listen));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(config: &Config) -> Vec<String> {
+        validate(config).into_iter().map(|fault| fault.key).collect()
+    }
+
+    #[test]
+    fn the_defaults_have_no_fault() {
+        assert_eq!(validate(&Config::default()), []);
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_key() {
+        let mut config = Config::default();
+        config.top.stages = vec!["ingest".to_owned(), "apis".to_owned()];
+        config.log.kind = "kafka".to_owned();
+        config.log.partitions = 0;
+        config.store.kind = "cql".to_owned();
+        config.smtp.listen = "1025".to_owned();
+        config.smtp.domains = vec!["exa mple".to_owned()];
+        config.http.listen = "nowhere".to_owned();
+        config.telemetry.format = "xml".to_owned();
+        assert_eq!(
+            keys(&config),
+            [
+                "stages",
+                "log.kind",
+                "store.kind",
+                "log.partitions",
+                "smtp.listen",
+                "smtp.domains",
+                "http.listen",
+                "telemetry.format"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_largest_message_may_be_30_mib_and_not_a_byte_more() {
+        let with = |message_bytes| {
+            let mut config = Config::default();
+            config.smtp.message_bytes = message_bytes;
+            keys(&config)
+        };
+        assert!(with(LARGEST_MESSAGE_BYTES).is_empty());
+        assert_eq!(with(LARGEST_MESSAGE_BYTES + 1), ["smtp.message_bytes"]);
+    }
+
+    #[test]
+    fn both_doors_on_one_address_can_not_work() {
+        let mut config = Config::default();
+        config.http.listen = config.smtp.listen.clone();
+        assert_eq!(keys(&config), ["http.listen"]);
+    }
+
+    #[test]
+    fn localhost_is_an_address_and_other_names_are_not() {
+        assert_eq!(address("localhost:25"), address("127.0.0.1:25"));
+        assert!(address("[::1]:0").is_some());
+        assert!(address("mail.example.com:25").is_none());
+    }
+}

@@ -63,11 +63,13 @@ async fn availability(
     At(email): At<String>,
     State(api): State<Arc<Api>>,
 ) -> Result<Response, ApiError> {
+    // The address as it was asked for: what is behind an alternate is its owner's business.
+    let asked = normalise(&email).map_err(|error| invalid_address(&email, error))?;
     let address = named(&api, &email)?;
     let object = seen(&api, &caller, &address).ok();
     let reserved = object.as_ref().is_some_and(|object| object.created.is_some());
     let owned = reserved && object.as_ref().is_some_and(|object| object.owner.as_ref() == Some(&caller.id));
-    Ok(answer::json(&Availability { available: object.is_some() && !reserved, email: &address, owned }))
+    Ok(answer::json(&Availability { available: object.is_some() && !reserved, email: &asked, owned }))
 }
 
 async fn reserve(State(api): State<Arc<Api>>, At(email): At<String>, asked: Asked) -> Result<Response, ApiError> {

@@ -94,8 +94,8 @@ impl Change {
         settings.enable_websocket = self.enable_websocket.unwrap_or(before.enable_websocket);
         settings.slack_to_from = self.slack_to_from.unwrap_or(before.slack_to_from);
         for (kind, target) in &self.targets {
-            settings.forwards.retain(|forward| forward.kind != *kind);
             if target.is_empty() {
+                settings.forwards.retain(|forward| forward.kind != *kind);
                 continue;
             }
             let target = match kind {
@@ -103,6 +103,11 @@ impl Change {
                 ForwardKind::Webhook | ForwardKind::Slack | ForwardKind::Unknown => target.clone(),
             };
             let id = sealer.forward_id(*kind, owner, &target);
+            // The same target named again keeps what else is set about it.
+            settings.forwards.retain(|forward| forward.kind != *kind || forward.id == id);
+            if settings.forwards.iter().any(|forward| forward.id == id) {
+                continue;
+            }
             settings.forwards.push(ForwardTarget::new(id, *kind, sealer.seal(&target)));
         }
         Ok(settings)
@@ -185,10 +190,25 @@ mod tests {
     #[test]
     fn targets_are_sealed_and_do_not_stand_in_the_settings() {
         let sealer = Sealer::new([7; 32]);
-        let change = change(r#"{"webhook":"https://h.example/secret"}"#).unwrap();
+        let change = change(r#"{"webhook":"https://h.example/hush-hush"}"#).unwrap();
         let set = change.apply(&AddressSettings::default(), "ann", "a@x.org", &Table::default(), &sealer).unwrap();
-        assert!(!format!("{set:?}").contains("secret"));
-        assert!(set.forwards.iter().all(|forward| !forward.sealed_target.windows(6).any(|w| w == b"secret")));
+        assert!(!format!("{set:?}").contains("hush"));
+        assert!(set.forwards.iter().all(|forward| !forward.sealed_target.windows(4).any(|bytes| bytes == b"hush")));
+    }
+
+    #[test]
+    fn a_target_that_is_named_again_keeps_what_else_is_set_about_it() {
+        let sealer = Sealer::new([7; 32]);
+        let apply = |before: &AddressSettings, url: &str| {
+            let change = change(&format!(r#"{{"webhook":"{url}"}}"#)).unwrap();
+            change.apply(before, "ann", "a@x.org", &Table::default(), &sealer).unwrap()
+        };
+        let mut set = apply(&AddressSettings::default(), "https://h.example/1");
+        set.forwards[0].ordered = true;
+        assert_eq!(apply(&set, "https://h.example/1"), set);
+        let other = apply(&set, "https://h.example/2");
+        assert_eq!(other.forwards.len(), 1);
+        assert!(!other.forwards[0].ordered);
     }
 
     #[test]

@@ -1,0 +1,11 @@
+//! The HTTP doors over an embedded log and store: requests and answers as files (`cases/*.case`), who may read what,
+//! limits, and what is said when the log or the store can't.
+
+mod access;
+mod cases;
+mod faults;
+mod house;
+mod limits;
+mod operator;
+mod reading;
+mod wire;

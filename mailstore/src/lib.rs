@@ -130,36 +130,44 @@ pub trait Store: Send + Sync + 'static {
     /// Where the fold stands: in each partition it has seen, the next place to fold.
     async fn positions(&self) -> Result<Vec<Position>>;
 
-    /// Folds the facts and moves the positions, both or neither. What lies behind the positions is ignored.
+    /// Folds the facts and moves the positions, both or neither. What lies behind the positions is ignored. All facts
+    /// of a message stand in one partition. Waits for no sync: what a crash takes back is folded again.
     async fn apply(&self, facts: Vec<Fact>, positions: &[Position]) -> Result<()>;
 
+    /// At most 1000 entries. An entry is shown when `mail.raw`, `mail.parsed` and `mail.routed` are folded and it is
+    /// not deleted, in whatever order those came.
     async fn list(&self, query: &ListQuery) -> Result<Vec<Entry>>;
 
     async fn entry(&self, id: &EntryId) -> Result<Option<Entry>>;
 
     async fn counts(&self, inbox: &str) -> Result<Counts>;
 
-    /// The bytes of a message as it arrived.
+    /// The bytes of a message as it arrived; `None` when no entry of it is shown.
     async fn raw(&self, id: &MessageId) -> Result<Option<Bytes>>;
 }
 
 /// What an operator does to a store.
 #[async_trait]
 pub trait Upkeep: Store {
-    /// Removes what is deleted or past its retention.
+    /// Removes what is deleted or past its retention. Everything is durable when it returns, so the log may then give
+    /// up what `raw_before` names. Refused (try later) during a rebuild.
     async fn sweep(&self, retention: &Retention) -> Result<Swept>;
 
     /// Every view as canonical JSON lines, in one order, whatever order the facts came in.
     async fn dump(&self, line: &mut (dyn FnMut(String) -> std::io::Result<()> + Send)) -> Result<()>;
 
-    /// New, empty tables beside these: fold into them, then [`Upkeep::switch`].
+    /// New, empty tables beside these: fold into them, then [`Upkeep::switch`]. Keep the store until then: when it is
+    /// dropped, the next sweep gives the new tables up.
     async fn rebuild(&self) -> Result<Box<dyn Store>>;
 
     /// Copies into the tables being rebuilt every message whose bytes lie before these places on `mail.raw`, with its
-    /// flags and bytes: the log does not hold it any more.
+    /// flags and bytes: the log does not hold it any more. Of the others it copies what no log tells, that is, what
+    /// retention has removed. May come before, between or after the folds; says how many messages it carried.
     async fn carry_over(&self, raw_before: &[Position]) -> Result<u64>;
 
-    /// Makes the rebuilt tables the ones that are read and folded into, and drops the old.
+    /// Makes the rebuilt tables the ones that are read and folded into, and drops the old. Refused (try later) while
+    /// they stand behind the old ones in any partition; where the log holds nothing more of a partition, an `apply`
+    /// without facts moves its position. Folds into this store may go on all the time.
     async fn switch(&self) -> Result<()>;
 
     /// Messages and entries: in the tables being read, and in those being rebuilt.

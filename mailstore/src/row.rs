@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::event::{ActionChange, Address, Attachment, Folder, MailParsed, MailRaw, MailRouted, RoutedEntry};
 use schemas::record::{Offset, Partition};
-use schemas::{EntryId, Event, MessageId};
+use schemas::{EntryId, Event, MessageId, Position, Topic};
 use serde::{Deserialize, Serialize};
 
 use crate::{Entry, Envelope, Fact};
@@ -33,7 +33,10 @@ pub struct Stamped<T> {
 pub struct Row {
     #[serde(rename = "p")]
     pub partition: Option<Partition>,
-    /// From `mail.raw`. Its offset is where the bytes lie.
+    /// Where the facts say that the bytes lie, until `mail.raw` itself is folded.
+    #[serde(rename = "n", skip_serializing_if = "Option::is_none")]
+    pub raw_offset: Option<Offset>,
+    /// From `mail.raw`. Its place is where the bytes lie.
     #[serde(rename = "w", skip_serializing_if = "Option::is_none")]
     pub raw: Option<Stamped<Arrival>>,
     /// From `mail.parsed`.
@@ -62,6 +65,8 @@ pub struct Row {
 /// What `mail.raw` says, without the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Arrival {
+    #[serde(rename = "p")]
+    pub partition: Partition,
     #[serde(rename = "t")]
     pub received_at: i64,
     #[serde(rename = "e")]
@@ -171,24 +176,27 @@ impl Flags {
 
 /// What a fact says of a message: a row with one column. `None` for facts that no view shows.
 pub fn column_of(fact: Fact) -> Option<(MessageId, Row)> {
-    let offset = fact.position.offset;
-    let row = Row { partition: Some(fact.position.partition), ..Row::default() };
+    let Position { partition, offset, .. } = fact.position;
+    let row = Row { partition: Some(partition), ..Row::default() };
     match fact.event {
         Event::Raw(raw) => {
-            let value = Arrival { received_at: raw.arrived_at, envelope: envelope_of(&raw) };
+            let value = Arrival { partition, received_at: raw.arrived_at, envelope: envelope_of(&raw) };
             Some((raw.message_id, Row { raw: Some(Stamped { offset, value }), ..row }))
         }
         Event::Parsed(parsed) => {
+            let raw_offset = Offset::try_from(parsed.raw_offset).ok();
             let (id, value) = summary_of(parsed);
-            Some((id, Row { parsed: Some(Stamped { offset, value }), ..row }))
+            Some((id, Row { parsed: Some(Stamped { offset, value }), raw_offset, ..row }))
         }
         Event::Scored(scored) => {
             let score = Score { model_sequence: scored.model_sequence, offset, value: scored.score };
-            Some((scored.message_id, Row { score: Some(score), ..row }))
+            let raw_offset = Offset::try_from(scored.raw_offset).ok();
+            Some((scored.message_id, Row { score: Some(score), raw_offset, ..row }))
         }
         Event::Routed(routed) => {
+            let raw_offset = Offset::try_from(routed.raw_offset).ok();
             let (id, value) = routing_of(routed);
-            Some((id, Row { routed: Some(Stamped { offset, value }), ..row }))
+            Some((id, Row { routed: Some(Stamped { offset, value }), raw_offset, ..row }))
         }
         Event::Action(action) => {
             let index = u32::try_from(action.index).ok()?;
@@ -206,6 +214,7 @@ impl Row {
     pub fn merge(&mut self, other: Self) {
         self.partition = self.partition.max(other.partition);
         newer(&mut self.raw, other.raw);
+        self.raw_offset = if self.raw.is_some() { None } else { self.raw_offset.max(other.raw_offset) };
         newer(&mut self.parsed, other.parsed);
         newer(&mut self.routed, other.routed);
         if let Some(score) = other.score
@@ -255,6 +264,12 @@ impl Row {
 
     pub fn is_read(&self, index: u32) -> bool {
         self.flags.get(&index).is_some_and(Flags::is_read)
+    }
+
+    /// Where the bytes lie on the log, as long as it has them.
+    pub fn raw_place(&self) -> Option<Position> {
+        let raw = self.raw.as_ref()?;
+        Some(Position::new(Topic::MailRaw, raw.value.partition, raw.offset))
     }
 
     pub fn received_at(&self) -> Option<i64> {
@@ -307,7 +322,7 @@ impl Row {
     fn strip(&mut self) {
         let place = |raw: Stamped<Arrival>| Stamped {
             offset: raw.offset,
-            value: Arrival { received_at: raw.value.received_at, envelope: Envelope::default() },
+            value: Arrival { envelope: Envelope::default(), ..raw.value },
         };
         let raw = self.raw.take().map(place);
         *self = Self { partition: self.partition, raw, gone: true, copied: self.copied, ..Self::default() };

@@ -19,7 +19,8 @@ pub const DELETED: u8 = b'D';
 pub const INBOX: u8 = b'I';
 /// The time of the newest message folded, by partition.
 pub const NEWEST: u8 = b'N';
-/// Rows that no `mail.raw` fact has reached, by partition, then id.
+/// Rows that no `mail.raw` fact has reached: by partition and the place where it should stand, or by partition and id
+/// where nothing says which.
 pub const ORPHANS: u8 = b'O';
 pub const POSITIONS: u8 = b'P';
 /// Messages whose bytes lie on the log, by their place on `mail.raw`.
@@ -54,14 +55,12 @@ pub struct Counted {
 impl Views {
     pub fn of(id: &MessageId, row: &Row) -> Self {
         let mut views = Self::default();
-        let partition = row.partition.unwrap_or(0);
-        let Some(raw) = &row.raw else {
-            views.keys.push(orphan(partition, id));
+        let (Some(place), Some(received_at)) = (row.raw_place(), row.received_at()) else {
+            views.keys.push(orphan(row.partition.unwrap_or(0), row.raw_offset, id));
             return views;
         };
-        let received_at = raw.value.received_at;
         if !row.copied {
-            views.keys.push(on_log(partition, raw.offset, id));
+            views.keys.push(on_log(place.partition, place.offset, id));
         }
         if row.deleted().next().is_some() {
             views.keys.push(deleted(id));
@@ -137,12 +136,21 @@ pub fn on_log_from(partition: Partition, offset: Offset) -> Vec<u8> {
     [&[ON_LOG], &partition.to_be_bytes()[..], &offset.to_be_bytes()].concat()
 }
 
-pub fn orphan(partition: Partition, id: &MessageId) -> Vec<u8> {
-    [&orphans_of(partition)[..], id.as_str().as_bytes()].concat()
+fn orphan(partition: Partition, raw_offset: Option<Offset>, id: &MessageId) -> Vec<u8> {
+    match raw_offset {
+        Some(offset) => [&orphans_at(partition, offset)[..], id.as_str().as_bytes()].concat(),
+        None => [&orphans_anywhere(partition)[..], id.as_str().as_bytes()].concat(),
+    }
 }
 
-pub fn orphans_of(partition: Partition) -> Vec<u8> {
-    [&[ORPHANS], &partition.to_be_bytes()[..]].concat()
+/// Before every orphan whose mail should stand at this place or behind it.
+pub fn orphans_at(partition: Partition, offset: Offset) -> Vec<u8> {
+    [&[ORPHANS], &partition.to_be_bytes()[..], &[0], &offset.to_be_bytes()].concat()
+}
+
+/// What the keys of orphans begin with of which only the id is known.
+pub fn orphans_anywhere(partition: Partition) -> Vec<u8> {
+    [&[ORPHANS], &partition.to_be_bytes()[..], &[1]].concat()
 }
 
 pub fn deleted(id: &MessageId) -> Vec<u8> {

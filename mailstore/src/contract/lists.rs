@@ -47,6 +47,19 @@ pub async fn until_is_inclusive(body: &dyn Body) {
     }
 }
 
+/// Pages of what was received until a time: the later of the two bounds counts.
+pub async fn a_page_behind_an_entry_heeds_until(body: &dyn Body) {
+    let (log, store) = open(body).await;
+    let mails: Vec<Written> = (1..=4).map(|time| writing::mail(&log, 1, time * 10, &[(0, ANN)])).collect();
+    log.fold(&*store, &mut Chance::seeded(1)).await;
+    for (until_ms, after, first) in [(40, 2, Some(1)), (20, 3, Some(1)), (15, 2, Some(0)), (5, 2, None)] {
+        let (until_ms, after) = (Some(until_ms), Some(mails[after].entry(0)));
+        let query = ListQuery { scope: Scope::Inbox(ANN.to_owned()), until_ms, after, limit: 1 };
+        let page: Vec<String> = store.list(&query).await.unwrap().into_iter().map(|entry| entry.id).collect();
+        assert_eq!(page.first().cloned(), first.map(|first: usize| mails[first].entry_text(0)), "{until_ms:?}");
+    }
+}
+
 /// The entry that a page ended at may be gone before the next page is asked for.
 pub async fn a_page_continues_behind_an_entry_that_was_removed(body: &dyn Body) {
     let (log, store) = open(body).await;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use fjall::{OwnedWriteBatch, Readable, Slice, Snapshot};
-use schemas::{MessageId, Position, Topic};
+use schemas::{MessageId, Position};
 
 use super::tables::{Ledger, Tables, write_counts, write_volume};
 use super::{damaged, failed};
@@ -70,8 +70,8 @@ impl<'a> Edit<'a> {
             count(&change.touched.before, -1, &mut after, &mut inboxes);
             count(&change.after, 1, &mut after, &mut inboxes);
             let row = change.touched.row.as_ref();
-            if let Some((partition, time)) = row.and_then(|row| Some((row.partition?, row.received_at()?))) {
-                let newest = after.newest.entry(partition).or_insert(time);
+            if let Some((place, time)) = row.and_then(|row| Some((row.raw_place()?, row.received_at()?))) {
+                let newest = after.newest.entry(place.partition).or_insert(time);
                 *newest = time.max(*newest);
             }
         }
@@ -154,7 +154,7 @@ impl<'a> Edit<'a> {
         }
         for ((topic, partition), offset) in &after.positions {
             if before.positions.get(&(*topic, *partition)) != Some(offset) {
-                batch.insert(table, views::position(*topic as Topic, *partition), offset.to_be_bytes());
+                batch.insert(table, views::position(*topic, *partition), offset.to_be_bytes());
             }
         }
     }

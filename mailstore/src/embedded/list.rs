@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use fjall::{Readable, Snapshot};
-use schemas::{EntryId, MessageId, Position, Topic};
+use schemas::{EntryId, MessageId};
 
 use super::tables::Tables;
 use super::{damaged, failed};
@@ -56,8 +56,8 @@ impl Tables {
         if let Some(copy) = snapshot.get(&self.shared.bytes, id.as_str()).map_err(failed)? {
             return Ok(Some(Bytes::copy_from_slice(&copy)));
         }
-        let (Some(partition), Some(raw)) = (row.partition, row.raw) else { return Ok(None) };
-        let found = self.shared.raw.read(Position::new(Topic::MailRaw, partition, raw.offset))?;
+        let Some(place) = row.raw_place() else { return Ok(None) };
+        let found = self.shared.raw.read(place)?;
         Ok(found.filter(|found| found.message_id == *id).map(|found| Bytes::from(found.content)))
     }
 

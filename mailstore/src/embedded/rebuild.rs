@@ -116,15 +116,21 @@ pub fn drop_all_but(shared: &Shared, generation: u64) -> Result<()> {
 
 /// Of a message that the log has given up, everything; of the others what no log tells: what the sweep removed.
 fn carried_row(row: Row, starts: &[(Partition, Offset)]) -> Option<Row> {
-    let (partition, raw) = (row.partition?, row.raw.as_ref()?);
-    let given_up = starts.iter().any(|(start_of, start)| *start_of == partition && raw.offset < *start);
+    let place = row.raw_place()?;
+    let given_up = starts.iter().any(|(start_of, start)| *start_of == place.partition && place.offset < *start);
     if given_up {
         return (!row.gone).then_some(row);
     }
     if row.swept.is_empty() && !row.gone {
         return None;
     }
-    Some(Row { partition: Some(partition), swept: row.swept, gone: row.gone, ..Row::default() })
+    Some(Row {
+        partition: row.partition,
+        raw_offset: Some(place.offset),
+        swept: row.swept,
+        gone: row.gone,
+        ..Row::default()
+    })
 }
 
 fn check_caught_up(previous: &Ledger, next: &Ledger) -> Result<()> {

@@ -79,6 +79,11 @@ async fn until_is_inclusive() {
 }
 
 #[tokio::test]
+async fn a_page_behind_an_entry_heeds_until() {
+    lists::a_page_behind_an_entry_heeds_until(&Folders::default()).await;
+}
+
+#[tokio::test]
 async fn a_page_continues_behind_an_entry_that_was_removed() {
     lists::a_page_continues_behind_an_entry_that_was_removed(&Folders::default()).await;
 }

@@ -2,21 +2,19 @@
 //! which facts are folded.
 
 use metrics::{counter, gauge};
-use schemas::record::Offset;
-use schemas::{MessageId, Position, Topic};
+use schemas::{MessageId, Topic};
 
 use super::edit::Edit;
 use super::tables::{Ledger, Tables};
 use super::{Inner, damaged, failed};
-use crate::row::Row;
 use crate::{Result, Retention, StoreError, Swept, telemetry, views};
 
 /// Rows looked at in one batch.
 const BATCH_ROWS: usize = 256;
 /// Bytes copied out in one batch: at least one message, however big.
 const BATCH_BYTES: u64 = 8 * 1024 * 1024;
-/// A row that `mail.raw` has not reached is dropped when mail of its partition is folded that arrived this much later:
-/// a fact stands behind its mail on the log, so that mail is not on it any more.
+/// A row of which only actions are known is dropped when mail of its partition is folded that arrived this much later:
+/// an action stands behind its mail on the log, so that mail is not on it any more.
 const ORPHAN_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Inner {
@@ -85,11 +83,22 @@ impl Inner {
         }
     }
 
+    /// Rows whose mail the log had given up before it was folded here.
     fn drop_orphans(&self, swept: &mut Swept) -> Result<()> {
-        let newest = self.with_writer(|_, ledger| Ok(ledger.newest.clone()))?;
+        let (positions, newest) =
+            self.with_writer(|_, ledger| Ok((ledger.positions.clone(), ledger.newest.clone())))?;
+        let mut ranges = Vec::new();
+        for ((topic, partition), next) in positions {
+            if topic == Topic::MailRaw {
+                ranges.push((views::orphans_at(partition, 0), views::orphans_at(partition, next)));
+            }
+        }
         for (partition, time) in newest {
-            let from = views::orphans_of(partition);
+            let from = views::orphans_anywhere(partition);
             let to = [&from[..], &views::ids_from(time.saturating_sub(ORPHAN_MS))].concat();
+            ranges.push((from, to));
+        }
+        for (from, to) in ranges {
             self.walk(from, to, swept, |batch, id| {
                 batch.edit.remove(id)?;
                 Ok(Next::Go)
@@ -199,8 +208,9 @@ impl<'a> Batch<'a> {
             return Ok(Next::Go);
         }
         row.copied = true;
-        let Some((partition, offset)) = place_of(row) else { return Ok(Next::Go) };
-        let Some(raw) = self.tables.shared.raw.read(Position::new(Topic::MailRaw, partition, offset))? else {
+        let Some(place) = row.raw_place() else { return Ok(Next::Go) };
+        let Some(raw) = self.tables.shared.raw.read(place)? else {
+            let (partition, offset) = (place.partition, place.offset);
             tracing::error!(message.id = %id, partition, offset, "the log has given up bytes that were still needed");
             return Ok(Next::Go);
         };
@@ -209,8 +219,4 @@ impl<'a> Batch<'a> {
         self.swept.messages_copied_out += 1;
         Ok(if self.copied_bytes < BATCH_BYTES { Next::Go } else { Next::Commit })
     }
-}
-
-fn place_of(row: &Row) -> Option<(u32, Offset)> {
-    Some((row.partition?, row.raw.as_ref()?.offset))
 }

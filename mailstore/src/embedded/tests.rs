@@ -106,18 +106,45 @@ async fn rows_that_no_mail_will_reach_are_dropped_by_the_sweep() {
     let (folder, log) = (tempfile::tempdir().unwrap(), Arc::new(ModelLog::default()));
     mail_by_chance(&log, &mut Chance::seeded(1), 20, 1);
     let store = open_with(folder.path(), "one", &log).unwrap();
-    for topic in [Topic::MailParsed, Topic::MailActions] {
-        log.fold_topic(&*store, topic).await;
-    }
+    log.fold_topic(&*store, Topic::MailParsed).await;
     let rows = || store.current().rows.len().unwrap();
-    store.sweep(&Retention::default()).await.unwrap();
-    assert_eq!(rows(), 20, "the mail may still come");
-    let later = Arc::new(ModelLog::default());
-    crate::contract::mail_at(&later, 1_700_000_000_000 + 25 * 60 * 60 * 1000);
-    let raw = later.facts().remove(0);
-    store.apply(vec![raw], &[Position::new(Topic::MailRaw, 0, 21)]).await.unwrap();
-    store.sweep(&Retention::default()).await.unwrap();
-    assert_eq!(rows(), 1);
+    for (position, left) in [(0, 20), (19, 1), (20, 0)] {
+        store.apply(Vec::new(), &[Position::new(Topic::MailRaw, 0, position)]).await.unwrap();
+        store.sweep(&Retention::default()).await.unwrap();
+        assert_eq!(rows(), left, "mail.raw is folded up to {position}");
+    }
+}
+
+/// Nothing says where the mail of an action stood; much later mail says that it is not on the log.
+#[tokio::test]
+async fn rows_of_actions_alone_are_dropped_when_much_later_mail_is_there() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), Arc::new(ModelLog::default()));
+    mail_by_chance(&log, &mut Chance::seeded(1), 20, 1);
+    let store = open_with(folder.path(), "one", &log).unwrap();
+    log.fold_topic(&*store, Topic::MailActions).await;
+    let rows = || store.current().rows.len().unwrap();
+    let acted_on = rows();
+    for (offset, hours, left) in [(20, 23, acted_on + 1), (21, 25, 2)] {
+        let later = Arc::new(ModelLog::default());
+        crate::contract::mail_at(&later, 1_700_000_000_000 + hours * 60 * 60 * 1000);
+        let mut raw = later.facts().remove(0);
+        raw.position.offset = offset;
+        store.apply(vec![raw], &[]).await.unwrap();
+        store.sweep(&Retention::default()).await.unwrap();
+        assert_eq!(rows(), left, "{hours} hours later");
+    }
+}
+
+/// A fold that waited for the switch goes to the new tables.
+#[tokio::test]
+async fn tables_that_were_replaced_take_no_more_facts() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), Arc::new(ModelLog::default()));
+    let store = open_with(folder.path(), "one", &log).unwrap();
+    let old = store.current();
+    let next = store.rebuild().await.unwrap();
+    log.fold(&*next, &mut Chance::seeded(1)).await;
+    store.switch().await.unwrap();
+    assert!(old.writer().retired && !store.current().writer().retired);
 }
 
 /// A list is one view: whatever is folded or swept meanwhile, each entry that stands in it can be read.

@@ -4,6 +4,8 @@ use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
+use serde_json::Value;
+
 use crate::support::mail::plain;
 use crate::support::server::{House, Server, signal};
 use crate::support::smtp::Smtp;
@@ -18,7 +20,7 @@ fn strace() -> Command {
 }
 
 #[test]
-fn each_250_follows_a_sync_that_follows_its_data() {
+fn each_250_and_each_answer_of_the_api_follows_a_sync_that_follows_its_data() {
     strace();
     let mut house = House::with_partitions(1);
     let trace = house.data.with_extension("trace");
@@ -32,11 +34,14 @@ fn each_250_follows_a_sync_that_follows_its_data() {
     for sender in senders {
         ids.extend(sender.join().unwrap());
     }
+    server.change("POST", "/api/addresses/reserved-and-synced@example.org", &Value::Null);
     assert!(server.stop().success());
     let trace = Trace::read(&fs::read_to_string(trace).unwrap());
     for (token, id) in ids {
         assert_eq!(trace.synced(&format!("Subject: {token}"), &format!("queued as {id}")), Ok(()), "{token}");
     }
+    let answer = r#""_id":"reserved-and-synced@example.org""#;
+    assert_eq!(trace.synced("reserved-and-synced@example.org", answer), Ok(()), "what the API answers is durable, too");
 }
 
 fn send_all(sender: usize, address: std::net::SocketAddr) -> Vec<(String, String)> {

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::support::mail::plain;
+use crate::support::mail::{plain, rich};
 use crate::support::server::{House, Server};
 use crate::support::smtp::stuffed;
 use crate::support::{PATIENCE, eventually};
@@ -14,6 +14,9 @@ use crate::support::{PATIENCE, eventually};
 const SEED: u64 = 0x6761_7262_6167_6521;
 const MEMORY_SLACK_BYTES: u64 = 64 * 1024 * 1024;
 const MIB: usize = 1024 * 1024;
+/// The largest mail by default.
+const MESSAGE_BYTES: usize = 25 * MIB;
+const CUT_STEP_BYTES: usize = 37;
 const LONG_LINE_BYTES: usize = 64 * MIB;
 const TO_DATA: &[u8] = b"EHLO client.example.com\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<cut@example.org>\r\nDATA\r\n";
 const NESTED_PARTS: usize = 100_000;
@@ -82,14 +85,7 @@ fn a_dialogue_cut_anywhere_leaves_a_whole_mail_or_none() {
 fn mail_that_is_hardly_mail_is_kept_as_it_came() {
     let house = House::new();
     let server = house.start();
-    let nested = nested();
-    let header_25_mib = [b"Subject: ".to_vec(), vec![b'x'; 900]].concat();
-    let mut long_header = Vec::new();
-    while long_header.len() < 24 * MIB {
-        long_header.extend(&header_25_mib);
-        long_header.extend(b"\r\n");
-    }
-    long_header.extend(b"\r\nbody\r\n");
+    let (nested, long_header) = (nested(), long_header());
     let cases: [(&str, &[u8]); 6] = [
         ("empty", b""),
         ("headless", b"no header here\r\n\r\nat all\r\n"),
@@ -98,24 +94,85 @@ fn mail_that_is_hardly_mail_is_kept_as_it_came() {
         ("nested", &nested),
         ("header", &long_header),
     ];
-    served(&server, "warm");
     for (name, content) in cases {
-        let before = server.memory_bytes();
-        let inbox = format!("{name}@garbage.example");
-        let reply = server.smtp().send("a@example.com", &[&inbox], content).unwrap();
-        assert!(matches!(reply.code, 250 | 552 | 554), "{name}: {reply:?}");
-        if reply.code == 250 {
-            let entry = server.inbox_of(&inbox, 1).remove(0);
-            server.content(&inbox, entry["_id"].as_str().unwrap(), content);
-            for door in ["text", "body", "dirty"] {
-                server.text(&format!("/api/{door}/{inbox}/{}", entry["_id"].as_str().unwrap()));
-            }
-        }
+        kept_and_read(&server, &format!("{name}@garbage.example"), content);
         served(&server, &format!("after-{name}"));
+    }
+}
+
+#[test]
+fn the_memory_that_a_large_mail_takes_is_free_again() {
+    let house = House::new();
+    let server = house.start();
+    served(&server, "warm");
+    let before = server.memory_bytes();
+    for (name, content) in [("nested", nested()), ("header", long_header()), ("large", plain("large", 24 * MIB))] {
+        kept_and_read(&server, &format!("{name}@garbage.example"), &content);
         eventually(&format!("the memory that {name} took is free again"), || {
             (server.memory_bytes() < before + MEMORY_SLACK_BYTES).then_some(())
         });
     }
+}
+
+#[test]
+fn a_mail_cut_anywhere_is_kept_and_read() {
+    let house = House::new();
+    let server = house.start();
+    let whole = rich("cut");
+    let mut client = server.smtp();
+    let lengths: Vec<usize> = (0..whole.len()).step_by(CUT_STEP_BYTES).collect();
+    let whole_lines = |length: usize| match whole[..length].iter().rposition(|&byte| byte == b'\n') {
+        Some(end) => whole[..=end].to_vec(),
+        None => Vec::new(),
+    };
+    for length in &lengths {
+        let inbox = format!("cut{length}@garbage.example");
+        client.send("a@example.com", &[&inbox], &whole_lines(*length)).unwrap().queued_as();
+    }
+    for length in lengths {
+        read(&server, &format!("cut{length}@garbage.example"), &whole_lines(length));
+    }
+    served(&server, "after-cuts");
+}
+
+#[test]
+fn a_mail_over_the_size_is_refused_by_whatever_says_so() {
+    let house = House::new();
+    let server = house.start();
+    let too_large = plain("large", MESSAGE_BYTES + 1);
+    let mut client = server.smtp();
+    let declared = client.command(&format!("MAIL FROM:<a@example.com> SIZE={}", MESSAGE_BYTES + 1)).unwrap();
+    assert_eq!(declared.code, 552, "{declared:?}");
+    let seen = client.send("a@example.com", &["large@garbage.example"], &too_large).unwrap();
+    assert_eq!(seen.code, 552, "{seen:?}");
+    client.send("a@example.com", &["ann@example.org"], &plain("next", 300)).unwrap().queued_as();
+    server.inbox_of("ann@example.org", 1);
+    assert_eq!(server.inbox("large@garbage.example").len(), 0);
+}
+
+fn kept_and_read(server: &Server, inbox: &str, content: &[u8]) {
+    server.smtp().send("a@example.com", &[inbox], content).unwrap().queued_as();
+    read(server, inbox, content);
+}
+
+fn read(server: &Server, inbox: &str, content: &[u8]) {
+    let entry = server.inbox_of(inbox, 1).remove(0);
+    let id = entry["_id"].as_str().unwrap();
+    server.content(inbox, id, content);
+    for door in ["text", "body", "dirty"] {
+        server.text(&format!("/api/{door}/{inbox}/{id}"));
+    }
+}
+
+fn long_header() -> Vec<u8> {
+    let mut content = Vec::new();
+    while content.len() < 24 * MIB {
+        content.extend(b"Subject: ");
+        content.resize(content.len() + 900, b'x');
+        content.extend(b"\r\n");
+    }
+    content.extend(b"\r\nbody\r\n");
+    content
 }
 
 fn nested() -> Vec<u8> {
@@ -134,7 +191,7 @@ fn a_line_without_end_is_answered_and_takes_no_memory() {
     served(&server, "warm");
     let before = server.memory_bytes();
     let line = vec![b'x'; LONG_LINE_BYTES];
-    let answer = say(&server, &line);
+    let answer = say(&server, &[&line, &b"\r\nQUIT\r\n"[..]].concat());
     assert!(answer.contains("\r\n500 ") || answer.contains("\r\n421 ") || answer.contains("\r\n554 "), "{answer:?}");
     let in_data = [TO_DATA, &line, b"\r\n.\r\nQUIT\r\n"].concat();
     let answer = say(&server, &in_data);

@@ -112,6 +112,13 @@ fn flags(server: &Server, message: &Value) {
     assert_eq!(entry(server, ANN, id_of(message))["savedBy"], starred["savedBy"], "a change is read back at once");
     let unstarred = server.change("PUT", &format!("{path}/star"), &Value::Null);
     assert_eq!(unstarred["savedBy"], Value::Null);
+    assert_eq!(server.change("PUT", &format!("{path}/read/true"), &Value::Null)["read"], true);
+    assert_eq!(server.change("PUT", &format!("{path}/labels/later"), &Value::Null)["labels"], json!(["later"]));
+    assert_eq!(server.change("PUT", &format!("{path}/folder/spam"), &Value::Null)["folder"], "spam");
+    let changed = entry(server, ANN, id_of(message));
+    assert_eq!((&changed["read"], &changed["labels"]), (&json!(true), &json!(["later"])));
+    assert_eq!(changed["folder"], "spam");
+    assert_eq!(server.change("DELETE", &format!("{path}/labels/later"), &Value::Null)["labels"], json!([]));
     assert_eq!(server.json(&format!("/api/addresses/{ANN}/message-count"))["count"], 1);
 }
 

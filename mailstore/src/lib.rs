@@ -166,8 +166,8 @@ pub trait Upkeep: Store {
     async fn carry_over(&self, raw_before: &[Position]) -> Result<u64>;
 
     /// Makes the rebuilt tables the ones that are read and folded into, and drops the old. Refused (try later) while
-    /// they stand behind the old ones in any partition; where the log holds nothing more of a partition, an `apply`
-    /// without facts moves its position. Folds into this store may go on all the time.
+    /// they stand behind the old ones in a partition, or nowhere at all; a partition in which they have no position is
+    /// taken as one that the log holds nothing of. Folds into this store may go on all the time.
     async fn switch(&self) -> Result<()>;
 
     /// Messages and entries: in the tables being read, and in those being rebuilt.

@@ -1,5 +1,7 @@
 //! A rebuild ends where the store was, also when the log does not hold everything any more.
 
+use schemas::{Position, Topic};
+
 use super::writing::{self, INBOXES};
 use super::{Body, Chance, ModelLog, dump, ids, open};
 use crate::{Retention, StoreError, Swept, Upkeep};
@@ -79,14 +81,35 @@ pub async fn reads_and_folds_go_on_during_a_rebuild(body: &dyn Body) {
 /// Whoever folds into the store goes on where the old tables stood: the new ones must be there.
 pub async fn a_switch_is_refused_while_the_new_tables_are_behind(body: &dyn Body) {
     let (log, store) = open(body).await;
-    writing::mail(&log, 1, 10, &[(0, ANN)]);
+    writing::mail(&log, 1, 10, &[(0, INBOXES[1])]);
+    writing::mail(&log, 2, 10, &[(0, ANN)]);
     log.fold(&*store, &mut Chance::seeded(1)).await;
     assert!(matches!(store.switch().await, Err(StoreError::Unavailable(_))), "nothing is being built");
     let next = store.rebuild().await.unwrap();
     assert!(matches!(store.switch().await, Err(StoreError::Unavailable(_))), "nothing is folded");
+    let end = log.ends().into_iter().find(|end| end.topic == Topic::MailRouted).unwrap();
+    next.apply(Vec::new(), &[Position { offset: end.offset - 1, ..end }]).await.unwrap();
+    assert!(matches!(store.switch().await, Err(StoreError::Unavailable(_))), "one fact is missing");
     log.fold(&*next, &mut Chance::seeded(1)).await;
     store.switch().await.unwrap();
     assert_eq!(store.counts(ANN).await.unwrap().messages, 1);
+}
+
+/// Of a log that has given up everything nothing is folded, and a rebuild is what was carried over.
+pub async fn a_rebuild_of_an_emptied_log_is_what_was_carried_over(body: &dyn Body) {
+    let (log, store) = open(body).await;
+    writing::by_chance(&log, &mut Chance::seeded(50), 40, 2);
+    log.fold(&*store, &mut Chance::seeded(51)).await;
+    let raw_before: Vec<Position> = log.ends().into_iter().filter(|end| end.topic == Topic::MailRaw).collect();
+    store.sweep(&Retention { raw_before: raw_before.clone(), ..Retention::default() }).await.unwrap();
+    log.truncate(&raw_before);
+    let before = dump(&*store).await;
+    let positions = sorted(store.positions().await.unwrap());
+    let _next = store.rebuild().await.unwrap();
+    store.carry_over(&raw_before).await.unwrap();
+    store.switch().await.unwrap();
+    assert_eq!(dump(&*store).await, before);
+    assert_eq!(sorted(store.positions().await.unwrap()), positions);
 }
 
 /// Both generations share the bytes that were copied out.
@@ -118,6 +141,11 @@ pub async fn what_retention_removed_stays_removed_in_a_rebuild(body: &dyn Body) 
     assert_eq!(dump(&*store).await, before);
     assert_eq!(ids(&*store, ANN).await, [new.entry_text(0)]);
     assert_eq!(ids(&*store, INBOXES[1]).await, [old.entry_text(1)]);
+}
+
+fn sorted(mut positions: Vec<Position>) -> Vec<Position> {
+    positions.sort();
+    positions
 }
 
 async fn rebuild(log: &ModelLog, store: &dyn Upkeep, chance: &mut Chance) {

@@ -76,22 +76,26 @@ impl Inner {
                     edit.row(&id)?.merge(row);
                 }
             }
-            edit.commit(&mut ledger, &[])?;
+            // What lies before the log's start is what was carried over: it is as good as folded.
+            edit.commit(&mut ledger, raw_before)?;
             if looked_at < BATCH_ROWS {
                 return Ok(carried);
             }
         }
     }
 
-    /// Refused while the new tables stand behind the old ones in any partition: no fact may be missed by a fold that
-    /// goes on where the old tables stood.
+    /// Refused while the new tables stand behind the old ones: no fact may be missed by a fold that goes on where the
+    /// old tables stood. A partition in which they have no position held nothing to fold, and takes the old one's.
     pub fn switch(&self) -> Result<()> {
         let mut building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
         let next = building.as_ref().map(|building| Arc::clone(&building.tables)).ok_or_else(nothing_is_built)?;
         let previous = self.current.load_full();
         {
             let mut ledger = previous.writer();
-            check_caught_up(&ledger, &next.writer())?;
+            let mut next_ledger = next.writer();
+            let empty = check_caught_up(&ledger, &next_ledger)?;
+            Edit::new(&next).commit(&mut next_ledger, &empty)?;
+            drop(next_ledger);
             self.shared.meta.insert(GENERATION_KEY, next.generation.to_string()).map_err(failed)?;
             // Durable before anything is dropped.
             self.shared.db.persist(PersistMode::SyncAll).map_err(failed)?;
@@ -133,16 +137,24 @@ fn carried_row(row: Row, starts: &[(Partition, Offset)]) -> Option<Row> {
     })
 }
 
-fn check_caught_up(previous: &Ledger, next: &Ledger) -> Result<()> {
+/// The old positions of the partitions in which the new tables have none.
+fn check_caught_up(previous: &Ledger, next: &Ledger) -> Result<Vec<Position>> {
+    if next.positions.is_empty() && !previous.positions.is_empty() {
+        return Err(StoreError::Unavailable("nothing is folded into the rebuilt tables".to_owned()));
+    }
+    let mut empty = Vec::new();
     for ((topic, partition), offset) in &previous.positions {
-        let reached = next.positions.get(&(*topic, *partition)).copied().unwrap_or(0);
-        if reached < *offset {
-            let cause =
-                format!("the rebuilt tables stand at {reached} of {topic}/{partition}, those in use at {offset}");
-            return Err(StoreError::Unavailable(cause));
+        match next.positions.get(&(*topic, *partition)) {
+            Some(reached) if reached < offset => {
+                let cause =
+                    format!("the rebuilt tables stand at {reached} of {topic}/{partition}, those in use at {offset}");
+                return Err(StoreError::Unavailable(cause));
+            }
+            Some(_) => {}
+            None => empty.push(Position::new(*topic, *partition, *offset)),
         }
     }
-    Ok(())
+    Ok(empty)
 }
 
 fn nothing_is_built() -> StoreError {

@@ -179,6 +179,11 @@ async fn a_switch_is_refused_while_the_new_tables_are_behind() {
 }
 
 #[tokio::test]
+async fn a_rebuild_of_an_emptied_log_is_what_was_carried_over() {
+    rebuilding::a_rebuild_of_an_emptied_log_is_what_was_carried_over(&Folders::default()).await;
+}
+
+#[tokio::test]
 async fn nothing_is_swept_during_a_rebuild() {
     rebuilding::nothing_is_swept_during_a_rebuild(&Folders::default()).await;
 }

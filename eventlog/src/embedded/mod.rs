@@ -108,7 +108,7 @@ impl EmbeddedLog {
                 tracing::error!("a thread of the log has panicked");
             }
         }
-        self.core.facts.sync_at_stop();
+        self.core.facts.settle_at_stop();
         self.core.fault.stop();
     }
 

@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use schemas::record::{Offset, Partition};
 use schemas::{NewRecord, Position, Record, Topic};
 use tokio::sync::{oneshot, watch};
@@ -28,6 +29,8 @@ use write::Append;
 pub(super) use groups::is_name;
 pub(super) use write::Epoch;
 
+/// How long a stop waits for the flush: without it the next start reads the same from the journal.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// Positions and what the log remembers of itself are small.
 const MEMTABLE_BYTES: u64 = 1 << 20;
 
@@ -128,16 +131,28 @@ impl Facts {
 
     /// Remembers it durably.
     pub fn remember(&self, name: &str, value: &str) -> Result<()> {
-        let written = self.meta.insert(name, value).and_then(|()| self.database.persist(fjall::PersistMode::SyncAll));
+        let written = self.meta.insert(name, value).and_then(|()| self.database.persist(PersistMode::SyncAll));
         written.map_err(|error| self.write_fault(&error))
     }
 
-    /// What was committed without a sync gets one, unless the engine has failed.
-    pub fn sync_at_stop(&self) {
-        if self.fault.check().is_ok()
-            && let Err(error) = self.database.persist(fjall::PersistMode::SyncAll)
-        {
-            tracing::error!(%error, "the database can't be synced at the stop");
+    /// What was committed without a sync gets one, and what is in memory goes to its tables, so that the next start
+    /// has little to do. Blocks.
+    pub fn settle_at_stop(&self) {
+        if self.fault.check().is_err() {
+            return;
+        }
+        let flushed = self
+            .database
+            .persist(PersistMode::SyncAll)
+            .and_then(|()| self.shelves.iter().try_for_each(|shelf| shelf.keyspace.rotate_memtable().map(|_| ())));
+        if let Err(error) = flushed {
+            tracing::error!(%error, "the database can't be flushed at the stop");
+            return;
+        }
+        let started = Instant::now();
+        let is_flushing = || self.shelves.iter().any(|shelf| shelf.keyspace.sealed_memtable_count() > 0);
+        while is_flushing() && started.elapsed() < STOP_LIMIT {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -164,7 +179,9 @@ fn earliest_in(meta: &Keyspace, topic: Topic, partition: Partition) -> Option<Of
 /// What a failed read of the database means.
 fn read_fault(error: fjall::Error) -> LogError {
     match error {
-        fjall::Error::Io(error) => LogError::Unavailable(format!("the database can't be read: {error}")),
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => {
+            LogError::Unavailable(format!("the database can't be read: {error}"))
+        }
         fjall::Error::Poisoned => LogError::Unavailable("the database has closed itself".into()),
         other => LogError::Damaged(format!("the database: {other}")),
     }

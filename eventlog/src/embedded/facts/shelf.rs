@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fjall::config::{BlockSizePolicy, CompressionPolicy, FilterPolicy};
-use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions};
 use schemas::record::{Offset, Partition};
 use schemas::topic::Partitions;
 use schemas::{Position, Record, Topic};
@@ -17,9 +17,10 @@ use crate::{Bounds, LogError, Result};
 
 /// Records are read in runs: large blocks compress better and need a smaller index.
 const BLOCK_BYTES: u32 = 16 << 10;
-/// What waits in memory to be flushed, for the topics that grow with every mail and for the others.
-const BUSY_MEMTABLE_BYTES: u64 = 8 << 20;
-const QUIET_MEMTABLE_BYTES: u64 = 2 << 20;
+/// What waits in memory to be flushed: for the topic that grows by kilobytes with every mail, and for the others. Up
+/// to four times as much may be on its way to the disk.
+const LARGE_MEMTABLE_BYTES: u64 = 4 << 20;
+const SMALL_MEMTABLE_BYTES: u64 = 2 << 20;
 
 pub(super) struct Shelf {
     pub topic: Topic,
@@ -81,6 +82,15 @@ impl Shelf {
         };
         let end = end.max(earliest);
         Ok(Place { earliest: AtomicU64::new(earliest), end: AtomicU64::new(end), last_ms: AtomicI64::new(last_ms) })
+    }
+
+    /// The database's own thread closes a full memtable when it gets round to it; under a flood it doesn't, and the
+    /// memtable would grow as far as memory goes.
+    pub fn close_large_memtable(&self) -> fjall::Result<()> {
+        if self.keyspace.tree.active_memtable().size() > 2 * memtable_bytes(self.topic) {
+            self.keyspace.rotate_memtable()?;
+        }
+        Ok(())
     }
 
     pub fn place(&self, partition: Partition) -> Option<&Place> {
@@ -155,13 +165,16 @@ impl Place {
     }
 }
 
+fn memtable_bytes(topic: Topic) -> u64 {
+    match topic {
+        Topic::MailParsed => LARGE_MEMTABLE_BYTES,
+        _ => SMALL_MEMTABLE_BYTES,
+    }
+}
+
 fn options(topic: Topic) -> KeyspaceCreateOptions {
-    let memtable_bytes = match topic {
-        Topic::MailParsed | Topic::MailScored | Topic::MailRouted => BUSY_MEMTABLE_BYTES,
-        _ => QUIET_MEMTABLE_BYTES,
-    };
     KeyspaceCreateOptions::default()
-        .max_memtable_size(memtable_bytes)
+        .max_memtable_size(memtable_bytes(topic))
         .data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
         .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
         // Nobody asks for a record that may not be there: no filters.

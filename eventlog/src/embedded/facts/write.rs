@@ -88,7 +88,7 @@ impl Facts {
         self.database.persist(PersistMode::SyncAll).map_err(|error| self.write_fault(&error))?;
         metrics::histogram!(metric::SYNC_SECONDS, "part" => "facts").record(started.elapsed());
         metrics::histogram!(metric::GROUP_APPENDS, "part" => "facts").record(group.len() as f64);
-        self.publish(&ends, &counted);
+        self.publish(&ends, &counted)?;
         Ok(answers)
     }
 
@@ -117,8 +117,7 @@ impl Facts {
             batch.insert(&self.groups, key, position.offset.to_be_bytes());
         }
         batch.commit().map_err(|error| self.write_fault(&error))?;
-        self.publish(&ends, &counted);
-        Ok(())
+        self.publish(&ends, &counted)
     }
 
     /// The member that joins now is the group's; who was it before is fenced, and has nothing under way when this
@@ -158,7 +157,11 @@ impl Facts {
     }
 
     /// Lets readers have what was written.
-    fn publish(&self, ends: &BTreeMap<(Topic, Partition), (Offset, i64)>, counted: &BTreeMap<Topic, (u64, u64)>) {
+    fn publish(
+        &self,
+        ends: &BTreeMap<(Topic, Partition), (Offset, i64)>,
+        counted: &BTreeMap<Topic, (u64, u64)>,
+    ) -> Result<()> {
         for (&(topic, partition), &(end, last_ms)) in ends {
             if let Some(place) = self.shelf(topic).and_then(|shelf| shelf.place(partition)) {
                 place.last_ms.store(last_ms, Ordering::Release);
@@ -168,9 +171,11 @@ impl Facts {
         for (&topic, &(records, bytes)) in counted {
             if let Some(shelf) = self.shelf(topic) {
                 shelf.changed.send_replace(());
+                shelf.close_large_memtable().map_err(|error| self.write_fault(&error))?;
             }
             metrics::counter!(metric::APPENDED_RECORDS, "topic" => topic.name()).increment(records);
             metrics::counter!(metric::APPENDED_BYTES, "topic" => topic.name()).increment(bytes);
         }
+        Ok(())
     }
 }

@@ -49,6 +49,7 @@ fn kill_9_under_load_loses_nothing_that_was_acknowledged_and_shows_nothing_twice
         }
     }
     let acknowledged = all.iter().filter(|sent| sent.acknowledged.is_some()).count();
+    eprintln!("{acknowledged} of {} mails were acknowledged", all.len());
     assert!(acknowledged > 0, "the load was a load");
     let server = house.start();
     check(&server, &all);

@@ -10,6 +10,7 @@ mod foreign;
 mod garbage;
 mod journey;
 mod kill;
+mod ownership;
 mod rebuild;
 mod rooms;
 mod support;

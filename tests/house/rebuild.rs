@@ -1,5 +1,7 @@
 //! What readers see is computed from the log, and can be computed again.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::support::eventually;
@@ -95,6 +97,22 @@ fn a_rebuild_keeps_what_is_older_than_the_log_stars_and_their_bytes_included() {
     let server = house.start();
     assert_eq!(house.dump(), dump, "and after a restart");
     assert_eq!(self::starred(&server).len(), 6);
+    assert!(server.stop().success());
+}
+
+#[test]
+fn a_kill_in_the_middle_of_a_rebuild_changes_nothing() {
+    let house = House::with_partitions(3);
+    let server = house.start();
+    furnish(&server);
+    let dump = house.dump();
+    let rebuilding = house.command(&["rebuild"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    server.kill();
+    let _ = rebuilding.wait_with_output();
+    let server = house.start();
+    eventually("the same as before", || (house.dump() == dump).then_some(()));
+    house.run(&["rebuild"]);
+    assert_eq!(house.dump(), dump);
     assert!(server.stop().success());
 }
 

@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::first_start::{Secrets, furnish};
+use super::forwards::{self, Forwards};
 use super::projection::{StoreProjection, TOPICS};
 use super::raw::RawOnLog;
 use super::rebuild::Rebuild;
@@ -54,10 +55,12 @@ pub struct Engine {
     shown: Arc<Progress>,
     health: Arc<Health>,
     stages: Stages,
-    /// Ends the doors, then what they lean on.
+    /// Ends the doors, then the calls of the forwards, then what both lean on.
     doors_stop: CancellationToken,
+    calls_stop: CancellationToken,
     work_stop: CancellationToken,
     doors: JoinSet<()>,
+    calls: JoinSet<()>,
     work: JoinSet<()>,
     /// The first account's key, when this start has made it.
     pub new_key: Option<String>,
@@ -103,15 +106,19 @@ impl Engine {
             health: Arc::default(),
             stages: parts.settings.stages,
             doors_stop: CancellationToken::new(),
+            calls_stop: CancellationToken::new(),
             work_stop: CancellationToken::new(),
             doors: JoinSet::new(),
+            calls: JoinSet::new(),
             work: JoinSet::new(),
             new_key,
         };
         let started = engine.start_stages(parts, as_log).await;
         if let Err(error) = started {
+            engine.calls_stop.cancel();
             engine.work_stop.cancel();
             engine.doors_stop.cancel();
+            engine.calls.shutdown().await;
             while engine.doors.join_next().await.is_some() {}
             while engine.work.join_next().await.is_some() {}
             return Err(error);
@@ -130,11 +137,15 @@ impl Engine {
         models.catch_up().await.context("the table of models")?;
         let (gate, turn) = (Arc::new(Gate::new(())), Arc::new(Gate::new(())));
         let stages = parts.settings.stages;
+        if stages.processors || stages.sinks {
+            forwards::begin(log.as_ref()).await.context("the place of the forwards")?;
+        }
         if stages.processors {
             self.start_processors(parts, &log, Arc::clone(&accounts), models);
         }
         if stages.sinks {
             self.start_store_sink(&log, Arc::clone(&gate));
+            self.start_forwards(parts, &log, Arc::clone(&accounts));
             self.start_upkeep(parts, Arc::clone(&turn));
         }
         if let Some(listener) = parts.listeners.http()? {
@@ -173,6 +184,24 @@ impl Engine {
         self.spawn_work("sinks", async move {
             project(log, &TOPICS, projection, BatchLimits::default(), None, Some(shown), stop).await
         });
+    }
+
+    fn start_forwards(&mut self, parts: &Parts, log: &Arc<dyn Log>, accounts: Arc<Follower<Table>>) {
+        let run = parts.settings.processors.clone();
+        self.spawn_work("forwards", Forwards::make_due(Arc::clone(log), run, self.work_stop.clone()));
+        if !parts.settings.forward.calls {
+            return;
+        }
+        let forwards = Forwards {
+            log: Arc::clone(log),
+            store: self.store.clone(),
+            accounts,
+            shown: Arc::clone(&self.shown),
+            sealer: parts.secrets.sealer.clone(),
+            settings: parts.settings.forward.clone(),
+        };
+        let (health, stop) = (Arc::clone(&self.health), self.calls_stop.clone());
+        self.calls.spawn(watched("deliveries", forwards.deliver(stop.clone()), health, stop));
     }
 
     fn start_upkeep(&mut self, parts: &Parts, turn: Arc<Gate<()>>) {
@@ -263,14 +292,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Stops the doors and lets what is in flight end, then what they lean on, then the log. `false` when somebody
+    /// Stops the doors and the calls of the forwards and lets what is in flight end, then what they lean on, then the log. `false` when somebody
     /// still holds a part of it.
     pub async fn stop(mut self) -> anyhow::Result<bool> {
         self.doors_stop.cancel();
         while self.doors.join_next().await.is_some() {}
+        self.calls_stop.cancel();
         if self.health.missing().is_empty() {
             self.settle(DRAIN_LIMIT).await;
+            while self.calls.join_next().await.is_some() {}
         }
+        // Where the log can't record what they did, calls are cut off, and made again after the next start.
+        self.calls.shutdown().await;
         self.work_stop.cancel();
         while self.work.join_next().await.is_some() {}
         let (log, held) = (Arc::clone(&self.log), (Arc::downgrade(&self.log), Arc::downgrade(&self.store)));

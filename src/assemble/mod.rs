@@ -4,6 +4,7 @@
 
 mod engine;
 mod first_start;
+mod forwards;
 pub mod house;
 mod listeners;
 mod projection;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use eventlog::embedded::{DatabaseSettings, EmbeddedSettings};
 use eventlog::runner::{BatchLimits, RunSettings};
+use sinks::forward::Limits;
+use sinks::guard::{Guard, Network};
 
 use super::sections::{SmtpSection, TelemetrySection};
 use super::validate::address;
@@ -22,6 +24,7 @@ pub struct Settings {
     pub database: DatabaseSettings,
     pub processors: RunSettings,
     pub retention: RetentionSettings,
+    pub forward: ForwardSettings,
     pub smtp_listen: SocketAddr,
     pub smtp: ingest::Settings,
     pub http_listen: SocketAddr,
@@ -38,6 +41,17 @@ pub struct RetentionSettings {
     /// `None`: as long as the store.
     pub log_age: Option<Duration>,
     pub log_bytes: Option<u64>,
+}
+
+/// Whom forwards may call, and how.
+#[derive(Clone, Debug)]
+pub struct ForwardSettings {
+    /// Whether this process calls anybody: a command that started a server for itself does not.
+    pub calls: bool,
+    pub guard: Guard,
+    pub answer_wait: Duration,
+    pub engine: sinks::forward::Settings,
+    pub public_url: Option<String>,
 }
 
 /// Which stages this process runs.
@@ -114,11 +128,32 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
             log_age: days(config.log.retention_days),
             log_bytes: config.log.retention_bytes,
         },
+        forward: forward(config, http_listen)?,
         smtp_listen: listen("smtp.listen", &config.smtp.listen)?,
         smtp: smtp(&config.smtp, shutdown_wait),
         http_listen,
         hosts: hosts(&config.http.hosts, http_listen),
         telemetry: config.telemetry.clone(),
+    })
+}
+
+fn forward(config: &Config, http_listen: SocketAddr) -> Result<ForwardSettings, Vec<Fault>> {
+    let section = &config.forward;
+    let mut allow = Vec::new();
+    for network in &section.allow {
+        let read: Result<Network, String> = network.parse();
+        let fault = |cause| vec![Fault { key: "forward.allow".to_owned(), source: None, cause }];
+        allow.push(read.map_err(fault)?);
+    }
+    let defaults = sinks::forward::Settings::default();
+    let limits = Limits { in_all: section.calls, per_target: section.calls_per_target, ..defaults.limits.clone() };
+    Ok(ForwardSettings {
+        calls: true,
+        // Whoever can set a webhook on such a server is on this machine already.
+        guard: Guard { allow, loopback: http_listen.ip().is_loopback() },
+        answer_wait: seconds(section.answer_seconds),
+        engine: sinks::forward::Settings { limits, finish: seconds(config.top.shutdown_seconds), ..defaults },
+        public_url: section.public_url.clone(),
     })
 }
 
@@ -196,6 +231,20 @@ mod tests {
         assert_eq!(hosts(&[], listen("0.0.0.0:8025")), api::http::Hosts::Any);
         assert_eq!(hosts(&[], listen("127.0.0.1:8025")), api::http::Hosts::LoopbackAnd(Vec::new()));
         assert_eq!(hosts(&["*".to_owned()], listen("127.0.0.1:8025")), api::http::Hosts::Any);
+    }
+
+    #[test]
+    fn loopback_may_be_called_while_http_listens_on_loopback_only() {
+        let permits = |listen: &str, allow: &[&str]| {
+            let mut config = Config::default();
+            config.http.listen = listen.to_owned();
+            config.forward.allow = allow.iter().map(|network| (*network).to_owned()).collect();
+            let guard = build(&config).unwrap().forward.guard;
+            guard.permits("127.0.0.1:9000".parse().unwrap()).is_ok()
+        };
+        assert!(permits("127.0.0.1:8025", &[]));
+        assert!(!permits("0.0.0.0:8025", &[]));
+        assert!(permits("0.0.0.0:8025", &["127.0.0.0/8"]));
     }
 
     #[test]

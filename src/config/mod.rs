@@ -8,7 +8,7 @@ pub mod reference;
 mod sections;
 mod validate;
 
-pub use build::{RetentionSettings, Settings, Stages};
+pub use build::{ForwardSettings, RetentionSettings, Settings, Stages};
 pub use read::{Sources, read};
 pub use sections::Config;
 

@@ -68,6 +68,7 @@ fn typed(mut table: Table) -> Result<Config, Faults> {
         smtp: section(&mut table, "smtp", &mut faults),
         http: section(&mut table, "http", &mut faults),
         processors: section(&mut table, "processors", &mut faults),
+        forward: section(&mut table, "forward", &mut faults),
         upkeep: section(&mut table, "upkeep", &mut faults),
         telemetry: section(&mut table, "telemetry", &mut faults),
         top: section(&mut Table::from_iter([("top".to_owned(), Value::Table(table))]), "top", &mut faults),

@@ -12,6 +12,7 @@ pub struct Config {
     pub smtp: SmtpSection,
     pub http: HttpSection,
     pub processors: ProcessorsSection,
+    pub forward: ForwardSection,
     pub upkeep: UpkeepSection,
     pub telemetry: TelemetrySection,
 }
@@ -33,6 +34,7 @@ impl Config {
             Section { name: "smtp", about: SmtpSection::ABOUT, keys: SmtpSection::keys() },
             Section { name: "http", about: HttpSection::ABOUT, keys: HttpSection::keys() },
             Section { name: "processors", about: ProcessorsSection::ABOUT, keys: ProcessorsSection::keys() },
+            Section { name: "forward", about: ForwardSection::ABOUT, keys: ForwardSection::keys() },
             Section { name: "upkeep", about: UpkeepSection::ABOUT, keys: UpkeepSection::keys() },
             Section { name: "telemetry", about: TelemetrySection::ABOUT, keys: TelemetrySection::keys() },
         ]
@@ -48,7 +50,7 @@ section! {
     Top("") {
         /// The folder that everything is kept in. One process at a time uses it.
         data_dir: String = "./data".to_owned(),
-        /// Which stages this process runs: `ingest` (SMTP), `processors`, `sinks` (the store), `api` (HTTP).
+        /// Which stages this process runs: `ingest` (SMTP), `processors`, `sinks` (the store, the forwards), `api` (HTTP).
         stages: Vec<String> = ["ingest", "processors", "sinks", "api"].map(str::to_owned).to_vec(),
         /// How long what is in flight may take to finish when the server is asked to stop.
         shutdown_seconds: u32 = 10,
@@ -151,6 +153,25 @@ section! {
         batch_records: usize = 256,
         /// Bytes of mail in one batch; at least one mail comes, however big it is.
         batch_bytes: usize = 8 << 20,
+    }
+}
+
+section! {
+    /// Webhooks, Slack, and copies to other addresses.
+    ForwardSection("forward") {
+        /// Networks that a webhook may lead to though they are not public: `10.1.0.0/16`, `fd00::/8`, or one address.
+        /// Every other private or special network is refused when it is connected to. Loopback may be called without
+        /// this while `http.listen` is a loopback address.
+        allow: Vec<String> = Vec::new(),
+        /// How long a call may take, from looking up the name to the answer.
+        answer_seconds: u32 = 20,
+        /// Calls at a time.
+        calls: usize = 64,
+        /// Calls at a time to one target.
+        calls_per_target: usize = 8,
+        /// Where people reach this server, such as `https://mail.example.com`: messages to Slack lead there. Not set:
+        /// they have no button.
+        public_url: Option<String> = None,
     }
 }
 

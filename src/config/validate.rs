@@ -10,6 +10,8 @@ pub const LARGEST_MESSAGE_BYTES: u64 = 30 << 20;
 const SMALLEST_MESSAGE_BYTES: u64 = 64 << 10;
 const SMALLEST_SEGMENT_BYTES: u64 = 64 << 10;
 const MOST_PARTITIONS: u32 = 256;
+/// Under the limit that the engine sets to any call.
+const MOST_ANSWER_SECONDS: u64 = 50;
 const MOST_SECONDS: u32 = 24 * 60 * 60;
 
 /// Everything that is wrong, each with its key.
@@ -19,6 +21,7 @@ pub fn validate(config: &Config) -> Vec<Fault> {
     check_log_and_store(config, &mut check);
     check_smtp(config, &mut check);
     check.address("http.listen", &config.http.listen);
+    check_forward(config, &mut check);
     check.range("upkeep.every_seconds", config.upkeep.every_seconds.into(), 1, MOST_SECONDS.into());
     check.range("processors.batch_records", config.processors.batch_records as u64, 1, 100_000);
     check.range("processors.batch_bytes", config.processors.batch_bytes as u64, 1, 1 << 30);
@@ -95,6 +98,25 @@ fn check_log_and_store(config: &Config, check: &mut Check) {
     }
 }
 
+fn check_forward(config: &Config, check: &mut Check) {
+    let forward = &config.forward;
+    for network in &forward.allow {
+        if let Err(cause) = network.parse::<sinks::guard::Network>() {
+            check.fault("forward.allow", cause);
+        }
+    }
+    check.range("forward.answer_seconds", forward.answer_seconds.into(), 1, MOST_ANSWER_SECONDS);
+    check.range("forward.calls", forward.calls as u64, 1, 10_000);
+    check.range("forward.calls_per_target", forward.calls_per_target as u64, 1, 10_000);
+    let is_url = |url: &String| {
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && !host.chars().any(char::is_whitespace))
+    };
+    if forward.public_url.as_ref().is_some_and(|url| !is_url(url)) {
+        check.fault("forward.public_url", "it must begin with http:// or https:// and name a host");
+    }
+}
+
 fn check_smtp(config: &Config, check: &mut Check) {
     let smtp = &config.smtp;
     check.address("smtp.listen", &smtp.listen);
@@ -163,6 +185,17 @@ mod tests {
                 "telemetry.format"
             ]
         );
+    }
+
+    #[test]
+    fn a_network_that_is_none_and_a_public_url_that_is_none_are_faults() {
+        let mut config = Config::default();
+        config.forward.allow = vec!["10.0.0.0/8".to_owned(), "fd00::/8".to_owned(), "127.0.0.1".to_owned()];
+        config.forward.public_url = Some("https://mail.example.com".to_owned());
+        assert_eq!(validate(&config), []);
+        config.forward.allow.push("10.0.0.1/8".to_owned());
+        config.forward.public_url = Some("mail.example.com".to_owned());
+        assert_eq!(keys(&config), ["forward.allow", "forward.public_url"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod command_line;
 mod disk_full;
 mod durability;
 mod foreign;
+mod forwards;
 mod garbage;
 mod journey;
 mod kill;

@@ -44,6 +44,7 @@ use axum::Router;
 use axum::routing::any;
 
 pub use doors::{Doors, Hosts, OperationError, Operations, RebuildStep, Settings};
+pub use present::shown;
 pub use serve::serve;
 
 use doors::Api;

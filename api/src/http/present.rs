@@ -21,6 +21,11 @@ pub fn message(entry: &Entry, raw: &Bytes) -> Vec<Bytes> {
     pieces
 }
 
+/// The whole message in one piece: what `raw` of the API answers.
+pub fn shown(entry: &Entry, raw: &Bytes) -> Bytes {
+    Bytes::from(message(entry, raw).concat())
+}
+
 /// The header only, with the blank line behind it.
 pub fn header(entry: &Entry, raw: &Bytes) -> Bytes {
     let end = header_end(raw);

@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod mail;
+pub mod receiver;
 pub mod server;
 pub mod smtp;
 pub mod trace;

@@ -238,6 +238,7 @@ impl Engine {
                 max_message_bytes: usize::try_from(parts.settings.smtp.message_bytes).unwrap_or(usize::MAX),
                 hosts: parts.settings.hosts.clone(),
             },
+            delivery_id: sinks::forward::delivery_id,
             operations: Arc::new(operations),
             metrics: Box::new(move || metrics.render()),
             ready: Box::new(move || health.missing()),

@@ -6,6 +6,7 @@ use accounts::{Sealer, Table};
 use async_trait::async_trait;
 use eventlog::{Follower, Log, Progress};
 use mailstore::{Totals, Upkeep};
+use schemas::MessageId;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ pub struct Doors {
     pub shown: Arc<Progress>,
     pub sealer: Sealer,
     pub settings: Settings,
+    /// The id of a delivery: of this message, to this forward, asked for by this origin.
+    pub delivery_id: fn(&MessageId, &str, &str) -> String,
     pub operations: Arc<dyn Operations>,
     /// The metrics in Prometheus' text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,

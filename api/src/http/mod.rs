@@ -20,6 +20,7 @@ mod domains;
 mod doors;
 mod error;
 mod flags;
+mod forwards;
 mod headers;
 mod health;
 mod key;
@@ -57,6 +58,7 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .merge(addresses::routes())
         .merge(messages::routes())
         .merge(flags::routes())
+        .merge(forwards::routes())
         .merge(bodies::routes())
         .merge(headers::routes())
         .merge(attachments::routes())

@@ -84,6 +84,7 @@ impl House {
             shown,
             sealer: Sealer::new([7; 32]),
             settings: Settings { server_name: "mail.test".into(), max_message_bytes: MAX_MESSAGE_BYTES, hosts },
+            delivery_id: |message, forward, origin| format!("dlv_{message}{forward}{origin}"),
             operations: Arc::new(NoOperations),
             metrics: Box::new(|| "postlog_up 1\n".to_owned()),
             ready: Box::new(move || what_is_missing.lock().unwrap().clone()),

@@ -5,7 +5,7 @@ mod accounts;
 mod domains;
 mod events;
 mod ingest;
-mod stream;
+pub(super) mod stream;
 mod upkeep;
 
 use std::sync::Arc;
@@ -19,6 +19,7 @@ pub fn routes() -> Router<Arc<Api>> {
         .merge(accounts::routes())
         .merge(domains::routes())
         .merge(events::routes())
+        .merge(super::forwards::admin_routes())
         .merge(ingest::routes())
         .merge(upkeep::routes())
 }

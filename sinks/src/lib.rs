@@ -2,4 +2,5 @@
 //! is given them. A sink owns no position on the log except where the effect and the position are one write.
 
 pub mod forward;
+pub mod guard;
 pub mod store;

@@ -3,4 +3,8 @@
 
 pub mod forward;
 pub mod guard;
+pub mod message;
+pub mod post;
+pub mod slack;
 pub mod store;
+pub mod webhook;

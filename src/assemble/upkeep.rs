@@ -17,6 +17,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::ends;
+use super::forwards;
 use super::removal::{start_of, within};
 use super::stage::GROUP;
 use crate::config::RetentionSettings;
@@ -96,12 +97,14 @@ impl Upkeep {
         Ok(within(stored, &self.log.committed(GROUP).await?))
     }
 
-    /// Facts of mail that is not on the log any more, as far as the store has folded them.
+    /// Facts of mail that is not on the log any more, as far as the store has folded them and the forwards have made
+    /// them due.
     async fn truncate_facts(&self) -> Result<(), UpkeepError> {
         let raw = self.log.bounds(Topic::MailRaw).await?;
         let starts: Vec<Position> =
             raw.iter().map(|bounds| Position::new(Topic::MailRaw, bounds.partition, bounds.earliest)).collect();
         let stored = mailstore::Store::positions(self.store.as_ref()).await?;
+        let told = self.log.committed(forwards::GROUP).await?;
         for topic in Topic::ALL.into_iter().filter(|topic| topic.kept() == Kept::AsRaw) {
             for bounds in self.log.bounds(topic).await? {
                 let start = start_of(&starts, bounds.partition);
@@ -111,6 +114,7 @@ impl Upkeep {
                 }
                 let keeps = self.first_fact_of(earliest, bounds.end, start).await?;
                 let goes = within(vec![keeps], &stored);
+                let goes = if topic == Topic::MailRouted { within(goes, &told) } else { goes };
                 if goes.iter().any(|place| place.offset > bounds.earliest) {
                     self.log.truncate(&goes).await?;
                 }

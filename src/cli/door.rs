@@ -163,9 +163,20 @@ impl Door {
         &self,
         method: Method,
         path: &str,
+        take: impl FnMut(&[u8]) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        self.lines_of(method, path, Vec::new(), take).await
+    }
+
+    /// The same with a body.
+    pub async fn lines_of(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
         mut take: impl FnMut(&[u8]) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
-        let response = self.send(method, path, Vec::new()).await?;
+        let response = self.send(method, path, body).await?;
         let (status, mut body) = (response.status(), response.into_body());
         if !status.is_success() {
             return Err(refusal(status, &read(body).await?).into());

@@ -7,7 +7,9 @@ mod check;
 mod domain;
 mod door;
 mod dump;
+mod explain;
 mod failure;
+mod forward;
 mod ingest;
 mod key;
 mod ready;
@@ -78,6 +80,10 @@ enum Command {
     Account(account::Account),
     /// API keys of an account
     Key(key::Key),
+    /// Whom mail is told to, and what became of it
+    Forward(forward::Forward),
+    /// Say why a mail is where it is, or where mail for an address goes
+    Explain(explain::Explain),
     /// Fold the log into new tables and put them in place of the old
     Rebuild(rebuild::Rebuild),
     /// Write every view as JSON lines
@@ -115,6 +121,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Address(command) => command.run(&place).await,
         Command::Account(command) => command.run(&place).await,
         Command::Key(command) => command.run(&place).await,
+        Command::Forward(command) => command.run(&place).await,
+        Command::Explain(command) => command.run(&place).await,
         Command::Rebuild(command) => command.run(&place).await,
         Command::Dump(command) => command.run(&place).await,
         Command::Reference => screen::print(&crate::config::reference::page()),

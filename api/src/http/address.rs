@@ -3,7 +3,8 @@
 use accounts::{Access, CatchAll, Reserved, Sealer, Table, split_domain};
 use serde::Serialize;
 
-use super::settings::Words;
+use super::forwards::payload;
+use super::settings::{Change, Words};
 use super::time;
 
 /// An address as its owner, or anybody when nobody owns it, sees it.
@@ -21,6 +22,17 @@ pub struct AddressObject {
     pub webhook: Option<String>,
     pub webhook_slack: Option<String>,
     pub webhook_slack_to_from: bool,
+    /// What the webhook is sent. This and the next two are ours, and there only where there is a webhook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_payload: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_ordered: Option<bool>,
+    /// How many secrets its calls are signed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secrets: Option<usize>,
+    /// A secret that was drawn for this request: it is never shown again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secret: Option<String>,
     /// The domain whose mail it catches.
     pub catch_all: Option<String>,
     /// Whether there is one; never the password.
@@ -71,6 +83,12 @@ impl AddressObject {
         }
     }
 
+    /// With the secret that the change has drawn.
+    #[must_use]
+    pub fn with_secret_of(self, change: &Change) -> Self {
+        Self { webhook_secret: change.extras.drawn_secret().map(str::to_owned), ..self }
+    }
+
     fn set(id: String, words: Words) -> Self {
         Self {
             id,
@@ -81,6 +99,10 @@ impl AddressObject {
             webhook: words.webhook,
             webhook_slack: words.webhook_slack,
             webhook_slack_to_from: words.webhook_slack_to_from,
+            webhook_payload: words.about_webhook.map(|(sent, ..)| payload(sent)),
+            webhook_ordered: words.about_webhook.map(|(_, ordered, _)| ordered),
+            webhook_secrets: words.about_webhook.map(|(.., secrets)| secrets),
+            webhook_secret: None,
             catch_all: None,
             password: None,
             encrypted_inbox: None,

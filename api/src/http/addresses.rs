@@ -100,6 +100,7 @@ async fn reserve_one(api: &Api, caller: &Caller, email: &str, change: &Change) -
     let address = free(api, caller, email)?;
     let sealer = &api.doors.sealer;
     let settings = api.table(|table| change.apply(&AddressSettings::default(), &caller.id, &address, table, sealer))?;
+    let set = settings.clone();
     let asked = AccountChange::AddressReserved { address: address.clone(), owner: caller.id.clone(), settings };
     let event_id = write::account(api, caller, &address, asked).await?;
     let won = api.table(|table| {
@@ -107,7 +108,10 @@ async fn reserve_one(api: &Api, caller: &Caller, email: &str, change: &Change) -
         Some(AddressObject::reserved(reserved, sealer))
     });
     match won {
-        Some(object) => Ok(object),
+        Some(object) => {
+            change.extras.spread(api, caller, &caller.id, &set).await?;
+            Ok(object.with_secret_of(change))
+        }
         // Somebody was earlier: the table now says who.
         None => Err(free(api, caller, email).err().unwrap_or_else(|| not_reservable(&address))),
     }
@@ -173,8 +177,21 @@ async fn change_settings(
             settings: apply(&reserved.settings)?,
         })
     })?;
+    let set = settings_of(&asked);
     write::account(api, caller, &address, asked).await?;
-    Ok(answer::json(&seen(api, caller, &address)?))
+    if let Some(settings) = set {
+        change.extras.spread(api, caller, &caller.id, &settings).await?;
+    }
+    Ok(answer::json(&seen(api, caller, &address)?.with_secret_of(&change)))
+}
+
+fn settings_of(change: &AccountChange) -> Option<AddressSettings> {
+    match change {
+        AccountChange::AddressChanged { settings, .. } | AccountChange::CatchAllSet { settings, .. } => {
+            Some(settings.clone())
+        }
+        _ => None,
+    }
 }
 
 async fn release(

@@ -37,6 +37,7 @@ mod serve;
 mod settings;
 mod time;
 mod tolerant;
+mod webhook;
 mod write;
 
 use std::sync::Arc;

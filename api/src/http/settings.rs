@@ -2,11 +2,12 @@
 //! on the way in and opened on the way out, for their owner only.
 
 use accounts::{Access, Sealer, Table};
-use schemas::event::{AddressSettings, ForwardKind, ForwardTarget};
+use schemas::event::{AddressSettings, ForwardKind, ForwardPayload, ForwardTarget};
 use url::Url;
 
 use super::error::ApiError;
 use super::request::Members;
+use super::webhook::Extras;
 
 /// Bytes of the free text of an address.
 pub const MAX_INFO_BYTES: usize = 4096;
@@ -22,6 +23,8 @@ pub struct Words {
     pub webhook: Option<String>,
     pub webhook_slack: Option<String>,
     pub webhook_slack_to_from: bool,
+    /// What is set about the webhook, if there is one: what it is sent, whether in order, how many secrets.
+    pub about_webhook: Option<(ForwardPayload, bool, usize)>,
 }
 
 impl Words {
@@ -37,6 +40,11 @@ impl Words {
             webhook: target(ForwardKind::Webhook),
             webhook_slack: target(ForwardKind::Slack),
             webhook_slack_to_from: settings.slack_to_from,
+            about_webhook: settings
+                .forwards
+                .iter()
+                .find(|forward| forward.kind == ForwardKind::Webhook)
+                .map(|webhook| (webhook.payload, webhook.ordered, webhook.sealed_secrets.len())),
         }
     }
 }
@@ -49,6 +57,8 @@ pub struct Change {
     slack_to_from: Option<bool>,
     /// Empty switches the forward off.
     targets: Vec<(ForwardKind, String)>,
+    /// What else is set about the webhook.
+    pub extras: Extras,
 }
 
 impl Change {
@@ -62,6 +72,7 @@ impl Change {
             enable_websocket: websocket.or_else(|| kept(members.switch("enabledws"), &mut faults)),
             slack_to_from: kept(members.switch("webhookSlackToFrom"), &mut faults),
             targets: Vec::new(),
+            extras: kept(Extras::read(members).map(Some), &mut faults).unwrap_or_default(),
         };
         for (name, kind) in
             [("forward", ForwardKind::Mail), ("webhook", ForwardKind::Webhook), ("webhookSlack", ForwardKind::Slack)]
@@ -108,8 +119,11 @@ impl Change {
             if settings.forwards.iter().any(|forward| forward.id == id) {
                 continue;
             }
-            settings.forwards.push(ForwardTarget::new(id, *kind, sealer.seal(&target)));
+            // Another rule may name it already: what is set about a forward is the same everywhere.
+            let known = table.forward(&id).filter(|known| known.owner == owner).map(|known| known.target.clone());
+            settings.forwards.push(known.unwrap_or_else(|| ForwardTarget::new(id, *kind, sealer.seal(&target))));
         }
+        self.extras.apply(&mut settings, sealer)?;
         Ok(settings)
     }
 }

@@ -36,6 +36,9 @@ use reader::{EmbeddedMember, EmbeddedTail, Reader};
 use segments::Segments;
 use space::Space;
 
+/// How long a tombstone stands at least, so that whoever follows the topic has read it.
+const TOMBSTONES_MS: i64 = 24 * 60 * 60 * 1000;
+
 pub use database::{DatabaseSettings, open_database};
 pub use folder::{DataFolder, FORMAT, FolderError};
 pub use settings::EmbeddedSettings;
@@ -92,9 +95,10 @@ impl EmbeddedLog {
         self.core.segments.expired(now_ms, max_age_ms, max_bytes)
     }
 
-    /// Removes the records of a compacted topic that a later one of the same key has replaced: how many. Blocks.
+    /// Removes the records of a compacted topic that a later one of the same key has replaced, and tombstones that have
+    /// stood for a day: how many. Blocks.
     pub fn compact(&self, topic: Topic) -> Result<u64> {
-        self.core.facts.compact(topic)
+        self.core.facts.compact(topic, now_ms().saturating_sub(TOMBSTONES_MS))
     }
 
     /// Stops cleanly: what waits is written and answered, and the next start is fast. Dropping the log does the same.

@@ -112,7 +112,8 @@ async fn set_catch_all(
     let event_id = write::account(&api, &caller, &domain, asked).await?;
     let set = catch_all(&api, &domain).filter(|set| set.event_id == event_id);
     let set = set.ok_or(ApiError::Refused("Somebody else has changed this catch-all meanwhile.".into()))?;
-    Ok(answer::json(&AddressObject::catch_all(&set, &api.doors.sealer)))
+    change.extras.spread(&api, &caller, &set.owner, &set.settings).await?;
+    Ok(answer::json(&AddressObject::catch_all(&set, &api.doors.sealer).with_secret_of(&change)))
 }
 
 /// The inbox must not be another account's: a whole domain's mail would go there.

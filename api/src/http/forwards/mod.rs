@@ -26,6 +26,8 @@ use super::key::Caller;
 use super::request::{Asked, At};
 use super::{answer, write};
 
+pub use list::payload;
+
 /// Characters of an id that is looked up.
 const MAX_ID_BYTES: usize = 128;
 

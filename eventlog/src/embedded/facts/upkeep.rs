@@ -58,21 +58,29 @@ impl Facts {
         Ok(next)
     }
 
-    /// Removes the records that a later one of the same key has replaced: how many. Blocks.
-    pub fn compact(&self, topic: Topic) -> Result<u64> {
+    /// Removes the records that a later one of the same key has replaced, and tombstones from before `ended_before_ms`:
+    /// how many. Blocks.
+    pub fn compact(&self, topic: Topic, ended_before_ms: i64) -> Result<u64> {
         if topic.kept() != Kept::Compacted {
             return Err(LogError::Refused(format!("{topic} is not compacted")));
         }
         let Some(shelf) = self.shelf(topic) else { return Ok(0) };
         let mut removed = 0;
         for (partition, place) in (0..).zip(&shelf.places) {
-            removed += self.compact_partition(shelf, partition, place.bounds(partition).end)?;
+            removed += self.compact_partition(shelf, partition, place.bounds(partition).end, ended_before_ms)?;
         }
         Ok(removed)
     }
 
-    fn compact_partition(&self, shelf: &Shelf, partition: Partition, end: Offset) -> Result<u64> {
-        let mut newest: HashMap<bytes::Bytes, Offset> = HashMap::new();
+    fn compact_partition(
+        &self,
+        shelf: &Shelf,
+        partition: Partition,
+        end: Offset,
+        ended_before_ms: i64,
+    ) -> Result<u64> {
+        // With the place of a key's last record, and whether it is a tombstone that everybody has had time to read.
+        let mut newest: HashMap<bytes::Bytes, (Offset, bool)> = HashMap::new();
         let mut replaced = Vec::new();
         let mut at = shelf.place(partition).map_or(end, |place| place.earliest.load(Ordering::Acquire));
         while at < end {
@@ -82,9 +90,15 @@ impl Facts {
             for record in records {
                 // A copy: the record's own key would keep all of its bytes alive.
                 let Some(key) = record.key.map(|key| bytes::Bytes::copy_from_slice(&key)) else { continue };
-                replaced.extend(newest.insert(key, record.position.offset));
+                let is_over = record.value.is_none() && record.timestamp_ms < ended_before_ms;
+                replaced.extend(newest.insert(key, (record.position.offset, is_over)).map(|(offset, _)| offset));
             }
         }
+        // Tombstones come last, so that what they end is never there without them; and the last record of all stays, since
+        // the end of the partition is read from it.
+        let is_last = |offset: Offset| offset + 1 == end;
+        let over = newest.into_values().filter(|(offset, is_over)| *is_over && !is_last(*offset));
+        replaced.extend(over.map(|(offset, _)| offset));
         for offsets in replaced.chunks(REMOVED_AT_ONCE) {
             self.fault.check()?;
             let mut batch = self.database.batch();

@@ -174,6 +174,22 @@ async fn compaction_leaves_the_last_record_of_each_key_where_it_was() {
 }
 
 #[tokio::test]
+async fn old_tombstones_go_with_what_they_end_and_the_end_of_the_partition_stays() {
+    let bench = FolderBench::new(1);
+    let log = bench.open_log();
+    let due = |key: &str| NewRecord::new(Topic::ForwardDue, key.to_owned(), "due").in_partition(0);
+    let ended = |key: &str| NewRecord { value: None, ..due(key) };
+    log.append(vec![due("a"), due("b"), ended("a"), due("c"), ended("c")]).await.unwrap();
+    assert_eq!(log.compact(Topic::ForwardDue).unwrap(), 2, "tombstones of today stay");
+    assert_eq!(log.core.facts.compact(Topic::ForwardDue, i64::MAX).unwrap(), 1);
+    let mut tail = log.tail(&[Position::new(Topic::ForwardDue, 0, 0)]).await.unwrap();
+    let left = tail.poll(&NOW).await.unwrap();
+    assert_eq!(left.iter().map(|record| record.position.offset).collect::<Vec<_>>(), [1, 4]);
+    drop((tail, log));
+    assert_eq!(bench.open_log().bounds(Topic::ForwardDue).await.unwrap()[0].end, 5);
+}
+
+#[tokio::test]
 async fn an_append_that_nobody_waits_for_any_more_harms_nobody() {
     let bench = FolderBench::new(1);
     let log = bench.open_log();

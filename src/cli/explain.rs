@@ -1,0 +1,120 @@
+//! `postlog explain`: why a mail is where it is and whom it was told to, or where mail for an address would go.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use hyper::Method;
+use serde_json::Value;
+
+use super::door::{Door, Reach, segment};
+use super::failure::Failure;
+use super::forward::{ATTEMPT_HEAD, attempt_row};
+use super::{Place, screen};
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    reach: Reach,
+    /// For programs: JSON
+    #[arg(long)]
+    json: bool,
+    /// The id of a message or of an entry, or an address
+    #[arg(value_name = "ID|ADDRESS")]
+    what: String,
+}
+
+impl Explain {
+    pub async fn run(self, place: &Place) -> Result<(), Failure> {
+        let path = format!("/api/admin/explain/{}", segment(&self.what));
+        let as_json = self.json;
+        Door::visit(place, &self.reach, async |door| {
+            let explained = door.json(Method::GET, &path, None).await?;
+            if as_json {
+                return screen::print(&format!("{explained}\n"));
+            }
+            screen::print(&told(&explained))
+        })
+        .await
+    }
+}
+
+/// What is explained, for people.
+fn told(explained: &Value) -> String {
+    let mut text = String::new();
+    let line = |text: &mut String, said: &str| {
+        let _ = writeln!(text, "{}", screen::escaped(said));
+    };
+    let of = screen::text_of;
+    if explained.get("message").is_none() {
+        line(&mut text, &format!("Mail for {} is saved in {}:", of(explained, "address"), of(explained, "inbox")));
+        line(&mut text, &format!("  {}", of(explained, "why")));
+        for forward in list(explained, "forwards") {
+            line(&mut text, &format!("It is told to {}", named(forward)));
+        }
+        return text;
+    }
+    line(&mut text, &format!("message {}", of(explained, "message")));
+    if let Some(arrival) = explained.get("arrival").filter(|arrival| !arrival.is_null()) {
+        let sender = format!("from <{}> by {} {}", of(arrival, "mailFrom"), of(arrival, "door"), of(arrival, "peer"));
+        line(&mut text, &format!("arrived {} {sender}, {} bytes", of(arrival, "at"), of(arrival, "size")));
+    }
+    if let Some(score) = explained.get("score").filter(|score| !score.is_null()) {
+        line(&mut text, &format!("spam {} by the model {:?}", of(score, "spam"), of(score, "model")));
+    }
+    line(&mut text, &format!("folder {}", of(explained, "folder")));
+    for entry in list(explained, "entries") {
+        line(&mut text, &format!("entry {} is in {}", of(entry, "_id"), of(entry, "inbox")));
+        for why in list(entry, "why").iter().filter_map(Value::as_str) {
+            line(&mut text, &format!("  {why}"));
+        }
+    }
+    for forward in list(explained, "forwards") {
+        line(&mut text, &format!("told to {}", named(forward)));
+        for due in list(forward, "due") {
+            let next = of(due, "nextAt");
+            let when = if next.is_empty() { "now" } else { &next };
+            line(&mut text, &format!("  {} is due {when}, after {} attempts", of(due, "delivery"), of(due, "attempts")));
+        }
+        let rows: Vec<Vec<String>> = list(forward, "attempts").iter().map(attempt_row).collect();
+        for row in screen::table(&ATTEMPT_HEAD, &rows).lines() {
+            let _ = writeln!(text, "  {row}");
+        }
+    }
+    text
+}
+
+fn named(forward: &Value) -> String {
+    let of = screen::text_of;
+    if forward.get("gone").is_some() {
+        return format!("{} (no rule names it any more)", of(forward, "_id"));
+    }
+    let off = if forward.get("on").and_then(Value::as_bool) == Some(false) { ", which is off" } else { "" };
+    format!("{} {} ({}){off}", of(forward, "kind"), of(forward, "target"), of(forward, "_id"))
+}
+
+fn list<'a>(object: &'a Value, name: &str) -> &'a [Value] {
+    object.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_mail_is_explained_with_every_answer() {
+        let explained = json!({
+            "message": "01", "folder": "inbox",
+            "arrival": {"at": "2025-11-24T10:00:00.000Z", "mailFrom": "s@y.org", "door": "smtp", "peer": "127.0.0.1", "size": 7},
+            "score": {"spam": 0.5, "model": ""},
+            "entries": [{"_id": "01-0", "inbox": "a@x.org", "why": ["a@x.org is reserved by ann"]}],
+            "forwards": [{"_id": "f", "kind": "webhook", "target": "https://h.example/…", "on": true, "due": [],
+                "attempts": [{"at": "t", "delivery": "dlv_1", "entry": "01-0", "attempt": 1, "outcome": "delivered", "status": 200, "cause": ""}]}],
+        });
+        let text = told(&explained);
+        for part in ["from <s@y.org>", "a@x.org is reserved by ann", "webhook https://h.example/…", "delivered", "200"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}

@@ -19,6 +19,9 @@ use super::projection::{TOPICS, failed};
 /// How often the caller hears how far it has come.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
+/// How long a rebuild waits for its turn.
+const TURN_LIMIT: Duration = Duration::from_secs(10);
+
 pub struct Rebuild {
     pub log: Arc<dyn Log>,
     pub store: Arc<dyn Upkeep>,
@@ -51,7 +54,9 @@ impl Projection for NewTables {
 #[async_trait]
 impl Operations for Rebuild {
     async fn rebuild(&self, report: &(dyn Fn(RebuildStep) + Send + Sync)) -> Result<Totals, OperationError> {
-        let _turn = self.turn.try_lock().map_err(|_| OperationError::Busy)?;
+        // What is removed every so often takes a moment; another rebuild takes longer.
+        let turn = tokio::time::timeout(TURN_LIMIT, self.turn.lock()).await;
+        let _turn = turn.map_err(|_| OperationError::Busy)?;
         let new = Arc::new(NewTables(self.store.rebuild().await.map_err(refused)?));
         let starts = self.starts().await?;
         step(report, "carrying over what is older than the log", 0, 1);

@@ -73,7 +73,10 @@ fn told(explained: &Value) -> String {
         for due in list(forward, "due") {
             let next = of(due, "nextAt");
             let when = if next.is_empty() { "now" } else { &next };
-            line(&mut text, &format!("  {} is due {when}, after {} attempts", of(due, "delivery"), of(due, "attempts")));
+            line(
+                &mut text,
+                &format!("  {} is due {when}, after {} attempts", of(due, "delivery"), of(due, "attempts")),
+            );
         }
         let rows: Vec<Vec<String>> = list(forward, "attempts").iter().map(attempt_row).collect();
         for row in screen::table(&ATTEMPT_HEAD, &rows).lines() {
@@ -113,7 +116,8 @@ mod tests {
                 "attempts": [{"at": "t", "delivery": "dlv_1", "entry": "01-0", "attempt": 1, "outcome": "delivered", "status": 200, "cause": ""}]}],
         });
         let text = told(&explained);
-        for part in ["from <s@y.org>", "a@x.org is reserved by ann", "webhook https://h.example/…", "delivered", "200"] {
+        for part in ["from <s@y.org>", "a@x.org is reserved by ann", "webhook https://h.example/…", "delivered", "200"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

@@ -124,9 +124,7 @@ async fn act(door: &Door, action: Action, as_json: bool) -> Result<(), Failure> 
             let path = path(&forward, &format!("/attempts?{}", which.query(limit)));
             attempts(&door.json(Method::GET, &path, None).await?, as_json)
         }
-        Action::Test { forward } => {
-            tested(&door.json(Method::POST, &path(&forward, "/test"), None).await?, as_json)
-        }
+        Action::Test { forward } => tested(&door.json(Method::POST, &path(&forward, "/test"), None).await?, as_json),
         Action::Redeliver { forward, which, dry_run } => {
             let path = forward.map_or_else(|| format!("{PATH}/redeliver"), |forward| path(&forward, "/redeliver"));
             redeliver(door, &path, which.members(), dry_run, as_json).await

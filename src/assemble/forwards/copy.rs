@@ -66,9 +66,11 @@ impl CopyCourier {
         };
         let key = mail.message_id.to_string();
         let value = codec::encode(&Event::Raw(mail)).map_err(|error| refused(&error.to_string()))?;
-        self.log.append(vec![NewRecord::new(Topic::MailRaw, key, value)]).await.map(drop).map_err(|error| {
-            if error.is_transient() { later(error) } else { refused(&error.to_string()) }
-        })
+        self.log
+            .append(vec![NewRecord::new(Topic::MailRaw, key, value)])
+            .await
+            .map(drop)
+            .map_err(|error| if error.is_transient() { later(error) } else { refused(&error.to_string()) })
     }
 }
 
@@ -116,7 +118,8 @@ mod tests {
 
     #[test]
     fn the_way_of_a_copy_is_read_from_its_top_only() {
-        let mail = "X-Postlog-Copied: b@x.org\r\nX-Postlog-Copied: a@x.org\r\nSubject: s\r\nX-Postlog-Copied: c@x.org\r\n\r\n";
+        let mail =
+            "X-Postlog-Copied: b@x.org\r\nX-Postlog-Copied: a@x.org\r\nSubject: s\r\nX-Postlog-Copied: c@x.org\r\n\r\n";
         assert_eq!(hops(mail.as_bytes()), ["b@x.org", "a@x.org"]);
         assert!(hops(b"Subject: s\r\n\r\n").is_empty());
     }

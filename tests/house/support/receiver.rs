@@ -78,10 +78,6 @@ impl Receiver {
         self.calls.lock().unwrap().clone()
     }
 
-    pub fn calls_to(&self, path: &str) -> Vec<Call> {
-        self.calls().into_iter().filter(|call| call.path == path).collect()
-    }
-
     /// The calls, once there are so many.
     pub fn called(&self, times: usize) -> Vec<Call> {
         eventually(&format!("{times} calls"), || Some(self.calls()).filter(|calls| calls.len() >= times))

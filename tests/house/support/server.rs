@@ -20,6 +20,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_postlog");
 /// What the tests' server takes as its first key.
 pub const KEY: &str = "k_tests0123456789abcdefghij";
 
+const LISTEN: &str = "127.0.0.1:0";
+
 /// A data folder and the settings to run on it.
 pub struct House {
     _parent: Option<TempDir>,
@@ -27,6 +29,8 @@ pub struct House {
     pub data: PathBuf,
     /// The configuration file's text.
     pub config: String,
+    /// Where HTTP listens.
+    pub http_listen: &'static str,
     /// Put before the program's own command line: strace, mostly.
     pub wrapper: Vec<String>,
 }
@@ -46,12 +50,12 @@ impl House {
     pub fn new() -> Self {
         let parent = TempDir::new().unwrap();
         let data = parent.path().join("data");
-        Self { _parent: Some(parent), data, config: String::new(), wrapper: Vec::new() }
+        Self { _parent: Some(parent), data, config: String::new(), http_listen: LISTEN, wrapper: Vec::new() }
     }
 
     /// On a folder that somebody else looks after.
     pub fn on(data: PathBuf) -> Self {
-        Self { _parent: None, data, config: String::new(), wrapper: Vec::new() }
+        Self { _parent: None, data, config: String::new(), http_listen: LISTEN, wrapper: Vec::new() }
     }
 
     pub fn with_partitions(partitions: u32) -> Self {
@@ -97,7 +101,7 @@ impl House {
     /// The server, or what it said before it ended.
     pub fn try_start(&self) -> Result<Server, String> {
         let log = self.data.with_extension(format!("{}.log", rand::random::<u32>()));
-        let mut command = self.command(&["run", "--smtp-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]);
+        let mut command = self.command(&["run", "--smtp-listen", LISTEN, "--http-listen", self.http_listen]);
         command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
         let mut child = command.spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());

@@ -70,9 +70,11 @@ pub async fn list(
     let range = Range::read(|name| Ok(query_value(&uri, name)))?;
     let limit = match query_value(&uri, "limit") {
         None => DEFAULT_LIMIT,
-        Some(text) => text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
-            ApiError::invalid(format!("limit is not a number from 1 to {MAX_LIMIT}"))
-        })?,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+            .ok_or_else(|| ApiError::invalid(format!("limit is not a number from 1 to {MAX_LIMIT}")))?,
     };
     let mut newest: VecDeque<ForwardAttempt> = VecDeque::with_capacity(limit);
     each(&api, &range, |_, attempt| {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use schemas::event::{ForwardDue, MailRouted};
+use schemas::record::Offset;
 use schemas::{EntryId, Event, Position, Topic, codec};
 use serde::Serialize;
 
-use super::due::{Placed, asked_for, put};
+use super::due::{Mail, Placed, asked_for, put};
 use super::scan::{ends, scan, starts};
 use super::with;
 use crate::http::admin::stream::{Lines, line, lines};
@@ -29,12 +30,23 @@ const MAX_FROM_BYTES: usize = 4096;
 #[serde(tag = "stage", rename_all = "lowercase")]
 enum Step {
     /// How many mails will be told; nothing has been sent.
-    Counted { deliveries: u64 },
-    Due { deliveries: u64, of: u64 },
+    Counted {
+        deliveries: u64,
+    },
+    Due {
+        deliveries: u64,
+        of: u64,
+    },
     /// The last line.
     #[serde(rename_all = "camelCase")]
-    Done { deliveries: u64, dry_run: bool, origin: Option<String> },
-    Failed { error: String },
+    Done {
+        deliveries: u64,
+        dry_run: bool,
+        origin: Option<String>,
+    },
+    Failed {
+        error: String,
+    },
 }
 
 /// What is asked for.
@@ -122,7 +134,7 @@ impl Backfill {
         scan(api, vec![place], &[until], |record| {
             let value = record.value.as_deref().map(|value| codec::decode(Topic::MailRouted, value));
             if let Some(Ok(Event::Routed(routed))) = value
-                && let Some(due) = self.concerns(api, &routed)
+                && let Some(due) = self.concerns(api, &routed, record.position.offset)
             {
                 found.push(Placed { partition: place.partition, due });
             }
@@ -142,17 +154,19 @@ impl Backfill {
     }
 
     /// The delivery of a mail that the forward is about, if it is.
-    fn concerns(&self, api: &Api, routed: &MailRouted) -> Option<ForwardDue> {
+    fn concerns(&self, api: &Api, routed: &MailRouted, offset: Offset) -> Option<ForwardDue> {
         let told = routed.entries.iter().any(|entry| entry.forwards.contains(&self.forward));
         // A replay routes anew what was routed before.
         if told || routed.replay.is_some() || routed.arrived_at < self.since_ms {
             return None;
         }
-        let entry = api.table(|table| {
+        let index = api.table(|table| {
             let leads = |recipient: &String| table.resolve(recipient).forwards.contains(&self.forward);
             routed.entries.iter().find(|entry| entry.recipients.iter().any(leads)).map(|entry| entry.index)
         })?;
-        Some(asked_for(api, &routed.message_id, entry, &self.forward, &self.origin, routed.arrived_at))
+        let routed_offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        let mail = Mail { message: &routed.message_id, index, arrived_at: routed.arrived_at, routed_offset };
+        Some(asked_for(api, mail, &self.forward, &self.origin))
     }
 }
 

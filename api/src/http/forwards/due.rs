@@ -45,15 +45,25 @@ pub async fn standing(api: &Api) -> Result<BTreeMap<String, Placed>, ApiError> {
     Ok(due)
 }
 
+/// Which mail a delivery is of.
+#[derive(Clone, Copy, Debug)]
+pub struct Mail<'a> {
+    pub message: &'a MessageId,
+    pub index: i32,
+    pub arrived_at: i64,
+    /// Zero where it is not known: the store shows it already, or it is gone.
+    pub routed_offset: i64,
+}
+
 /// A delivery that somebody asked for.
-pub fn asked_for(api: &Api, message: &MessageId, index: i32, forward: &str, origin: &str, arrived_at: i64) -> ForwardDue {
+pub fn asked_for(api: &Api, mail: Mail<'_>, forward: &str, origin: &str) -> ForwardDue {
+    let Mail { message, index, arrived_at, routed_offset } = mail;
     ForwardDue {
         delivery_id: (api.doors.delivery_id)(message, forward, origin),
         forward: forward.to_owned(),
         message_id: message.clone(),
         index,
-        // The store shows it already, or it is gone.
-        routed_offset: 0,
+        routed_offset,
         arrived_at,
         next_at: 0,
         attempts: 0,

@@ -60,8 +60,8 @@ fn address(api: &Api, text: &str) -> Result<Value, ApiError> {
 async fn message(api: &Api, id: &MessageId) -> Result<Value, ApiError> {
     let partition = partition_of(api, id).await?;
     let routed = routed(api, id, partition).await?;
-    let (routed, offset) =
-        routed.ok_or_else(|| ApiError::NotFound(format!("There is no message {} on the log.", echo(id.as_str())).into()))?;
+    let (routed, offset) = routed
+        .ok_or_else(|| ApiError::NotFound(format!("There is no message {} on the log.", echo(id.as_str())).into()))?;
     let raw = raw(api, partition, routed.raw_offset).await?;
     let scored = scored(api, id, partition).await?;
     let mut tried: Vec<ForwardAttempt> = Vec::new();
@@ -72,35 +72,43 @@ async fn message(api: &Api, id: &MessageId) -> Result<Value, ApiError> {
     })
     .await?;
     let due = standing(api).await?;
-    let entries: Vec<Value> = api.table(|table| {
-        routed.entries.iter().map(|entry| {
+    let entries: Vec<Value> =
+        api.table(|table| {
+            routed.entries.iter().map(|entry| {
             let whys: Vec<String> = entry.recipients.iter().map(|to| why(table, to, &entry.inbox)).collect();
             json!({
                 "_id": format!("{id}-{}", entry.index), "inbox": entry.inbox, "originalInbox": entry.original_inbox,
                 "recipients": entry.recipients, "why": whys, "forwards": entry.forwards,
             })
         }).collect()
-    });
+        });
     let mut forwards: Vec<String> = routed.entries.iter().flat_map(|entry| entry.forwards.clone()).collect();
     forwards.extend(tried.iter().map(|attempt| attempt.forward.clone()));
     forwards.extend(due.values().filter(|one| one.due.message_id == *id).map(|one| one.due.forward.clone()));
     forwards.sort();
     forwards.dedup();
-    let told: Vec<Value> = forwards.iter().map(|forward| {
-        let mut told = api.table(|table| named(api, table, forward));
-        let of_it = tried.iter().filter(|attempt| attempt.forward == *forward);
-        let attempts: Vec<AttemptObject> = of_it.map(AttemptObject::from).collect();
-        let waits = due.values().filter(|one| one.due.message_id == *id && one.due.forward == *forward);
-        let waits: Vec<Value> = waits.map(|one| json!({
-            "delivery": one.due.delivery_id, "attempts": one.due.attempts, "origin": one.due.origin,
-            "nextAt": (one.due.next_at > 0).then(|| time::iso(one.due.next_at)),
-        })).collect();
-        if let Some(members) = told.as_object_mut() {
-            members.insert("attempts".to_owned(), json!(attempts));
-            members.insert("due".to_owned(), json!(waits));
-        }
-        told
-    }).collect();
+    let told: Vec<Value> = forwards
+        .iter()
+        .map(|forward| {
+            let mut told = api.table(|table| named(api, table, forward));
+            let of_it = tried.iter().filter(|attempt| attempt.forward == *forward);
+            let attempts: Vec<AttemptObject> = of_it.map(AttemptObject::from).collect();
+            let waits = due.values().filter(|one| one.due.message_id == *id && one.due.forward == *forward);
+            let waits: Vec<Value> = waits
+                .map(|one| {
+                    json!({
+                        "delivery": one.due.delivery_id, "attempts": one.due.attempts, "origin": one.due.origin,
+                        "nextAt": (one.due.next_at > 0).then(|| time::iso(one.due.next_at)),
+                    })
+                })
+                .collect();
+            if let Some(members) = told.as_object_mut() {
+                members.insert("attempts".to_owned(), json!(attempts));
+                members.insert("due".to_owned(), json!(waits));
+            }
+            told
+        })
+        .collect();
     Ok(json!({
         "message": id, "partition": partition, "rawOffset": routed.raw_offset, "routedOffset": offset,
         "arrival": raw.as_ref().map(arrival), "score": scored.as_ref().map(score), "folder": routed.folder,

@@ -68,12 +68,7 @@ async fn switch(api: &Api, caller: &Caller, id: &str, on: bool) -> Result<Respon
 }
 
 /// Looks at a forward that is the caller's to see. Somebody else's is not there.
-fn with<R>(
-    api: &Api,
-    caller: &Caller,
-    id: &str,
-    look: impl FnOnce(&Table, Forward<'_>) -> R,
-) -> Result<R, ApiError> {
+fn with<R>(api: &Api, caller: &Caller, id: &str, look: impl FnOnce(&Table, Forward<'_>) -> R) -> Result<R, ApiError> {
     api.table(|table| {
         let forward = table.forward(id).filter(|forward| is_open(caller, forward.owner));
         forward.map(|forward| look(table, forward))

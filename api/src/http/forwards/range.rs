@@ -29,7 +29,8 @@ impl Range {
     pub fn read(mut text: impl FnMut(&str) -> Result<Option<String>, ApiError>) -> Result<Self, ApiError> {
         let mut get = |name: &str| Ok::<_, ApiError>(text(name)?.filter(|text| !text.is_empty()));
         let instant = |name: &str, text: Option<String>| {
-            let read = text.map(|text| time::from(&text).ok_or_else(|| ApiError::invalid(format!("{name} is not a time"))));
+            let read =
+                text.map(|text| time::from(&text).ok_or_else(|| ApiError::invalid(format!("{name} is not a time"))));
             read.transpose()
         };
         let since = instant("since", get("since")?)?;

@@ -11,7 +11,7 @@ use schemas::event::ForwardAttempt;
 use schemas::record::Partition;
 use serde::Serialize;
 
-use super::due::{Placed, asked_for, put, standing};
+use super::due::{Mail, Placed, asked_for, put, standing};
 use super::range::Range;
 use super::{attempts, is_open, with};
 use crate::http::doors::Api;
@@ -73,7 +73,8 @@ async fn redeliver(api: &Api, asked: Asked, forward: Option<String>) -> Result<R
             continue;
         }
         let arrived_at = super::scan::arrived_at(&attempt.message_id);
-        let due = asked_for(api, &attempt.message_id, attempt.index, forward, &origin, arrived_at);
+        let mail = Mail { message: &attempt.message_id, index: attempt.index, arrived_at, routed_offset: 0 };
+        let due = asked_for(api, mail, forward, &origin);
         again.push(Placed { partition, due });
     }
     again.sort_by(|one, other| {

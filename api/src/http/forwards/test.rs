@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::attempts::AttemptObject;
-use super::due::{Placed, asked_for, put};
+use super::due::{Mail, Placed, asked_for, put};
 use super::scan::{ends, partition_of, scan};
 use super::with;
 use crate::http::doors::Api;
@@ -34,8 +34,7 @@ struct Tested {
 }
 
 pub async fn test(State(api): State<Arc<Api>>, At(id): At<String>, asked: Asked) -> Result<Response, ApiError> {
-    let (rule, is_on) =
-        with(&api, &asked.caller, &id, |_, forward| (forward.rule.to_owned(), forward.off.is_none()))?;
+    let (rule, is_on) = with(&api, &asked.caller, &id, |_, forward| (forward.rule.to_owned(), forward.off.is_none()))?;
     if !is_on {
         return Err(ApiError::Refused("This forward is off: resume it first.".into()));
     }
@@ -45,7 +44,8 @@ pub async fn test(State(api): State<Arc<Api>>, At(id): At<String>, asked: Asked)
     let entry_id: EntryId = entry.id.parse().map_err(|_| ApiError::Fault)?;
     let origin = format!("test-{}", write::new_id());
     let index = i32::try_from(entry_id.index).map_err(|_| ApiError::Fault)?;
-    let due = asked_for(&api, &entry_id.message, index, &id, &origin, entry.received_at);
+    let mail = Mail { message: &entry_id.message, index, arrived_at: entry.received_at, routed_offset: 0 };
+    let due = asked_for(&api, mail, &id, &origin);
     let delivery = due.delivery_id.clone();
     let partition = partition_of(&api, &entry_id.message).await?;
     let mut from = ends(&api, Topic::ForwardAttempts).await?;

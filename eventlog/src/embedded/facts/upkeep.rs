@@ -72,13 +72,7 @@ impl Facts {
         Ok(removed)
     }
 
-    fn compact_partition(
-        &self,
-        shelf: &Shelf,
-        partition: Partition,
-        end: Offset,
-        ended_before_ms: i64,
-    ) -> Result<u64> {
+    fn compact_partition(&self, shelf: &Shelf, partition: Partition, end: Offset, ended_before_ms: i64) -> Result<u64> {
         // With the place of a key's last record, and whether it is a tombstone that everybody has had time to read.
         let mut newest: HashMap<bytes::Bytes, (Offset, bool)> = HashMap::new();
         let mut replaced = Vec::new();

@@ -7,10 +7,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use mailstore::Entry;
 use mailstore::message::Message;
+use mailstore::{Entry, Store};
+use schemas::EntryId;
 use schemas::event::HeaderField;
 use serde::Serialize;
+
+use crate::forward::Called;
 
 /// Reads a message's bytes. Pure, total and bounded, whatever the bytes are.
 pub trait Reader: Send + Sync + 'static {
@@ -69,6 +72,28 @@ pub fn full(entry: &Entry, raw: &Bytes, reader: &dyn Reader) -> Result<Vec<u8>, 
     })
 }
 
+/// The bytes of an entry's message; without them nothing is sent.
+pub(crate) async fn raw(store: &dyn Store, entry: &Entry) -> Result<Bytes, Called> {
+    let no_id = |_| Called::Refused { cause: "the entry has no id that can be read".to_owned(), off: false };
+    let id: EntryId = entry.id.parse().map_err(no_id)?;
+    match store.raw(&id.message).await {
+        Ok(Some(raw)) => Ok(raw),
+        Ok(None) => Err(Called::Dropped { cause: "the message is gone from the store".to_owned() }),
+        Err(error) => Err(Called::Later { retry_after: None, cause: error.to_string() }),
+    }
+}
+
+/// Reads a message where it may take a while: one of many megabytes does, and the threads that serve the sockets have
+/// no time for that. A reader that panics refuses the message; what it said then may be of the mail, and is not told.
+pub(crate) async fn read<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T, Called> {
+    tokio::task::spawn_blocking(read).await.map_err(|error| {
+        if error.is_panic() {
+            return Called::Refused { cause: "the message could not be read".to_owned(), off: false };
+        }
+        Called::Later { retry_after: None, cause: "the program is stopping".to_owned() }
+    })
+}
+
 fn by_name(fields: Vec<HeaderField>) -> BTreeMap<String, Values> {
     let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for HeaderField { name, value } in fields {
@@ -88,6 +113,13 @@ fn by_name(fields: Vec<HeaderField>) -> BTreeMap<String, Values> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_panics_refuses_the_message_without_telling_of_it() {
+        let refused = read(|| -> () { panic!("secret of the mail") }).await;
+        let cause = "the message could not be read".to_owned();
+        assert_eq!(refused, Err(Called::Refused { cause, off: false }));
+    }
 
     #[test]
     fn a_header_that_repeats_is_a_list_and_another_is_a_text() {

@@ -7,7 +7,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore};
 
 /// Whose certificates are believed. Cheap to clone.
 #[derive(Clone)]
@@ -19,10 +19,13 @@ pub enum TlsError {
     /// Nothing can be called over TLS until the machine has certificates.
     #[error("this machine has no certificates of authorities: install ca-certificates, or set SSL_CERT_FILE")]
     NoRoots,
-    #[error("{0:?} is no name that a certificate can be for")]
-    Name(String),
+    #[error("the host has no name that a certificate can be for")]
+    Name,
+    /// The host's name is not repeated: where it is a secret, this text may still be shown.
+    #[error("the certificate is for another name")]
+    OtherName,
     #[error("{0}")]
-    Handshake(#[from] std::io::Error),
+    Handshake(std::io::Error),
     #[error("TLS can't be set up: {0}")]
     Setup(#[from] rustls::Error),
 }
@@ -63,8 +66,18 @@ impl Trust {
     {
         // RFC 6066 3: the name is sent without the dot at its end.
         let plain = name.strip_suffix('.').unwrap_or(name);
-        let server = ServerName::try_from(plain.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))?;
-        Ok(TlsConnector::from(Arc::clone(&self.0)).connect(server, stream).await?)
+        let server = ServerName::try_from(plain.to_owned()).map_err(|_| TlsError::Name)?;
+        TlsConnector::from(Arc::clone(&self.0)).connect(server, stream).await.map_err(named)
+    }
+}
+
+fn named(error: std::io::Error) -> TlsError {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => TlsError::OtherName,
+        _ => TlsError::Handshake(error),
     }
 }
 
@@ -106,7 +119,7 @@ mod tests {
         let shaken = trust.connect(name, ours).await;
         let mut said = Vec::new();
         let result = match shaken {
-            Ok(mut stream) => stream.read_to_end(&mut said).await.map(|_| said).map_err(TlsError::from),
+            Ok(mut stream) => stream.read_to_end(&mut said).await.map(|_| said).map_err(TlsError::Handshake),
             Err(error) => Err(error),
         };
         serving.await.unwrap();
@@ -130,7 +143,17 @@ mod tests {
         assert!(matches!(shaken(one, &trust, "hooks.example").await, Err(TlsError::Handshake(_))));
         let one = server("hooks.example");
         let trust = Trust::only([one.certificate.clone()]).unwrap();
-        assert!(matches!(shaken(one, &trust, "other.example").await, Err(TlsError::Handshake(_))));
+        assert!(matches!(shaken(one, &trust, "other.example").await, Err(TlsError::OtherName)));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_host_name_is_not_called() {
+        let one = server("hooks.example");
+        let trust = Trust::only([one.certificate.clone()]).unwrap();
+        for name in ["", ".", "a b", "[::1]"] {
+            let (ours, _theirs) = duplex(16);
+            assert!(matches!(trust.connect(name, ours).await, Err(TlsError::Name)), "{name}");
+        }
     }
 
     #[test]

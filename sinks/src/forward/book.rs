@@ -292,9 +292,7 @@ impl Book {
         let since_ms = before.as_ref().map(|due| due.since_ms);
         if let Some(due) = &before {
             self.count_since(due.since_ms, false);
-            if flight.is_none() {
-                self.unqueue(id, due);
-            }
+            self.unqueue(id, due);
         }
         let due = next.map(|next| {
             let forward = self.queue_named(&next.forward);
@@ -378,5 +376,7 @@ impl Book {
     }
 }
 
+#[cfg(test)]
+mod chance;
 #[cfg(test)]
 mod tests;

@@ -76,3 +76,86 @@ pub fn look_up(table: &Table, sealer: &Sealer, forward: &str) -> Standing {
         account: found.owner.to_owned(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::event::{AccountChange, AccountEvent, AddressSettings, ForwardTarget, SealedSecret};
+
+    use super::*;
+
+    const URL: &str = "https://example.org/hook";
+
+    fn sealer() -> Sealer {
+        Sealer::new([7; 32])
+    }
+
+    fn fold(table: &mut Table, change: AccountChange) {
+        let event = AccountEvent { event_id: table.offset().to_string(), at: 0, by: None, change };
+        table.fold(table.offset(), &event);
+    }
+
+    fn table(kind: ForwardKind) -> Table {
+        let secrets = ["new", "old"].map(|secret| SealedSecret { sealed: sealer().seal(secret) });
+        let target = ForwardTarget {
+            payload: ForwardPayload::Thin,
+            ordered: true,
+            sealed_secrets: secrets.to_vec(),
+            ..ForwardTarget::new("hook".to_owned(), kind, sealer().seal(URL))
+        };
+        let settings = AddressSettings { slack_to_from: true, forwards: vec![target], ..AddressSettings::default() };
+        let mut table = Table::default();
+        for (account, admin) in [("root", true), ("ann", false)] {
+            fold(
+                &mut table,
+                AccountChange::AccountCreated { account: account.to_owned(), email: String::new(), admin },
+            );
+        }
+        let (address, owner) = ("ann@example.org".to_owned(), "ann".to_owned());
+        fold(&mut table, AccountChange::AddressReserved { address, owner, settings });
+        table
+    }
+
+    #[test]
+    fn a_forward_is_opened_with_all_that_its_rule_says() {
+        let Standing::Called(target) = look_up(&table(ForwardKind::Webhook), &sealer(), "hook") else {
+            panic!("it is to be called")
+        };
+        let expected = Target {
+            kind: ForwardKind::Webhook,
+            target: URL.to_owned(),
+            payload: ForwardPayload::Thin,
+            ordered: true,
+            secrets: vec!["new".to_owned(), "old".to_owned()],
+            slack_to_from: true,
+            account: "ann".to_owned(),
+        };
+        assert_eq!(*target, expected);
+    }
+
+    #[test]
+    fn what_this_key_does_not_open_and_what_is_of_an_unknown_kind_is_held() {
+        assert_eq!(look_up(&table(ForwardKind::Webhook), &Sealer::new([8; 32]), "hook"), Standing::Held);
+        assert_eq!(look_up(&table(ForwardKind::Unknown), &sealer(), "hook"), Standing::Held);
+    }
+
+    #[test]
+    fn a_forward_that_is_switched_off_is_held_until_it_is_on() {
+        let mut table = table(ForwardKind::Webhook);
+        for (on, held) in [(false, true), (true, false)] {
+            let (forward, owner) = ("hook".to_owned(), "ann".to_owned());
+            fold(&mut table, AccountChange::ForwardSwitched { forward, owner, on, cause: String::new() });
+            assert_eq!(look_up(&table, &sealer(), "hook") == Standing::Held, held);
+        }
+    }
+
+    #[test]
+    fn a_forward_is_gone_with_the_last_rule_that_names_it_and_with_its_account() {
+        let mut released = table(ForwardKind::Webhook);
+        let (address, owner) = ("ann@example.org".to_owned(), "ann".to_owned());
+        fold(&mut released, AccountChange::AddressReleased { address, owner });
+        assert_eq!(look_up(&released, &sealer(), "hook"), Standing::Gone);
+        let mut removed = table(ForwardKind::Webhook);
+        fold(&mut removed, AccountChange::AccountRemoved { account: "ann".to_owned() });
+        assert_eq!(look_up(&removed, &sealer(), "hook"), Standing::Gone);
+    }
+}

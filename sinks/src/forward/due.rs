@@ -1,5 +1,7 @@
 //! What a routed message makes due. Pure: the same record gives the same deliveries under the same ids.
 
+use std::collections::HashSet;
+
 use schemas::MessageId;
 use schemas::event::{ForwardDue, MailRouted, RoutedEntry};
 use sha2::{Digest, Sha256};
@@ -13,10 +15,10 @@ pub fn due(routed: &MailRouted, routed_offset: i64) -> Vec<ForwardDue> {
     if routed.replay.is_some() {
         return Vec::new();
     }
-    let mut due: Vec<ForwardDue> = Vec::new();
+    let (mut due, mut named) = (Vec::new(), HashSet::new());
     for entry in &routed.entries {
         for forward in &entry.forwards {
-            if !due.iter().any(|known| known.forward == *forward) {
+            if named.insert(forward) {
                 due.push(due_again(routed, routed_offset, entry, forward, ""));
             }
         }

@@ -100,10 +100,10 @@ impl Engine {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => (),
+                _ = figures.tick() => metric::say(self.figures()),
                 Some(_) = calls.join_next() => (),
                 () = self.changed.notified() => (),
                 () = sleep(self.until_next()) => (),
-                _ = figures.tick() => metric::say(self.figures()),
             }
         }
         let drained = timeout(self.settings.finish, async { while calls.join_next().await.is_some() {} }).await;

@@ -95,3 +95,57 @@ pub trait Shown: Send + Sync + 'static {
     /// doesn't show then is deleted.
     async fn caught_up(&self, partition: Partition, limit: Duration) -> bool;
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use schemas::{MessageId, Topic};
+
+    use super::*;
+
+    fn due() -> ForwardDue {
+        ForwardDue {
+            delivery_id: "dlv_1".to_owned(),
+            forward: "hook".to_owned(),
+            message_id: MessageId::from_parts(1, [0; 10]),
+            index: 0,
+            routed_offset: 4,
+            arrived_at: 1,
+            next_at: 0,
+            attempts: 0,
+            origin: String::new(),
+        }
+    }
+
+    fn record(key: Option<&'static str>, value: Option<Bytes>) -> Record {
+        let position = Position::new(Topic::ForwardDue, 3, 9);
+        Record { position, timestamp_ms: 5, key: key.map(Bytes::from), headers: Vec::new(), value }
+    }
+
+    fn encoded() -> Bytes {
+        codec::encode(&Event::Due(due())).unwrap()
+    }
+
+    #[test]
+    fn a_record_says_what_is_due_and_a_tombstone_what_has_ended() {
+        let read = |value| DueRecord::read(&record(Some("dlv_1"), value)).unwrap();
+        let expected =
+            DueRecord { partition: 3, offset: 9, timestamp_ms: 5, delivery_id: "dlv_1".to_owned(), due: Some(due()) };
+        assert_eq!(read(Some(encoded())), expected);
+        assert_eq!(read(None), DueRecord { due: None, ..expected });
+    }
+
+    #[test]
+    fn what_is_no_delivery_is_told_with_its_cause() {
+        let cut = encoded().slice(..encoded().len() - 1);
+        for (key, value) in [
+            (None, Some(encoded())),
+            (None, None),
+            (Some("dlv_2"), Some(encoded())),
+            (Some("dlv_1"), Some(cut)),
+            (Some("dlv_1"), Some(Bytes::new())),
+        ] {
+            assert!(!DueRecord::read(&record(key, value)).unwrap_err().is_empty());
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //! program dies meanwhile. What is due stands on `forward.due`, what was tried on `forward.attempts`; the memory here
 //! is folded from the former and owns nothing.
 //!
-//! - [`due`]: what a routed message makes due.
+//! - [`due()`]: what a routed message makes due.
 //! - [`schedule`]: when a delivery that failed is tried again.
 //! - `book`: what is due, a queue a target, and which of it may start now; `breaker`: what a dead target costs.
 //! - [`Engine`]: makes the calls that the book allows (`carry`, `conclude`) and has the [`Ledger`] record them.
@@ -11,7 +11,7 @@
 //! kept up to date ([`Directory`]).
 //!
 //! # Who runs it
-//! 1. A group on `mail.routed` writes what [`due`] says to `forward.due`, in the same partition and under the delivery's
+//! 1. A group on `mail.routed` writes what [`due()`] says to `forward.due`, in the same partition and under the delivery's
 //!    id, in one commit with its position.
 //! 2. Every record of `forward.due` is folded into the engine, in order and from the beginning; when the end that the
 //!    log had at the start is reached, [`Engine::run`] begins, and folding goes on. Nothing else is remembered: two

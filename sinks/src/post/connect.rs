@@ -3,12 +3,14 @@
 //! passes the guard.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use wire::Trust;
 
@@ -27,14 +29,32 @@ pub trait Resolve: Send + Sync + 'static {
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>>;
 }
 
+/// Look-ups at a time. One that is given up goes on in its thread until the system's own limit: names that are slow
+/// on purpose must not take the threads that others need.
+pub const MAX_LOOK_UPS: usize = 32;
+
 /// The machine's resolver, with its hosts file and search list.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemResolver;
+pub struct SystemResolver {
+    running: Arc<Semaphore>,
+}
+
+impl Default for SystemResolver {
+    fn default() -> Self {
+        Self { running: Arc::new(Semaphore::new(MAX_LOOK_UPS)) }
+    }
+}
 
 #[async_trait]
 impl Resolve for SystemResolver {
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        Ok(lookup_host((name, 0)).await?.map(|found| found.ip()).collect())
+        let turn = Arc::clone(&self.running).acquire_owned().await.map_err(io::Error::other)?;
+        let name = name.to_owned();
+        let looking = tokio::task::spawn_blocking(move || {
+            let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|one| one.ip()).collect());
+            drop(turn);
+            found
+        });
+        looking.await.map_err(io::Error::other)?
     }
 }
 

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 pub use wire::Trust;
 
 pub use self::answer::{Answer, BODY_LIMIT};
-pub use self::connect::{ADDRESS_LIMIT, MAX_ADDRESSES, Resolve, SystemResolver};
+pub use self::connect::{ADDRESS_LIMIT, MAX_ADDRESSES, MAX_LOOK_UPS, Resolve, SystemResolver};
 pub use self::place::{BadUrl, MAX_URL_CHARS, Name, Place};
 use crate::forward::{Called, Clock};
 use crate::guard::{Guard, Refusal};

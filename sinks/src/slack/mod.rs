@@ -9,11 +9,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mailstore::{Entry, Store};
 
-pub use self::blocks::{MAX_HEADER_UNITS, MAX_MESSAGE_UNITS, MAX_SECTION_UNITS, MAX_URL_UNITS, Shown, message};
+pub use self::blocks::{MAX_HEADER_UNITS, MAX_MESSAGE_UNITS, MAX_SECTION_UNITS, MAX_URL_UNITS, Shown};
 use crate::forward::{Attempted, Called, Courier, Delivery};
-use crate::message::Reader;
+use crate::message::{self, Reader};
 use crate::post::{Answer, Poster};
-use crate::webhook::raw;
 
 const JSON: &str = "application/json";
 /// What Slack answers when a webhook will not work again, whatever the status (Slack, "Handling errors").
@@ -45,15 +44,14 @@ impl SlackCourier {
     }
 
     async fn body(&self, delivery: &Delivery) -> Result<Bytes, Called> {
-        let raw = raw(&*self.store, &delivery.entry).await?;
+        let raw = message::raw(&*self.store, &delivery.entry).await?;
         let (reader, entry, to_from) = (Arc::clone(&self.reader), delivery.entry.clone(), delivery.slack_to_from);
         let url = (self.page)(&entry);
-        let making = tokio::task::spawn_blocking(move || {
+        let making = message::read(move || {
             let text = reader.text(&raw);
-            message(&Shown { entry: &entry, text: &text, to_from, url: url.as_deref() }).to_string()
+            blocks::message(&Shown { entry: &entry, text: &text, to_from, url: url.as_deref() }).to_string()
         });
-        let made = making.await.map(Bytes::from);
-        made.map_err(|error| Called::Refused { cause: format!("the message could not be read: {error}"), off: false })
+        making.await.map(Bytes::from)
     }
 }
 

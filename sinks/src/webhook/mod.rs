@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use mailstore::{Entry, Store};
-use schemas::EntryId;
+use mailstore::Store;
 use schemas::event::ForwardPayload;
 
 pub use self::sign::{MAX_SECRET_BYTES, MAX_SECRETS, MIN_SECRET_BYTES, Secret, signatures};
@@ -67,33 +66,19 @@ impl WebhookCourier {
         if payload == ForwardPayload::Thin {
             return written(message::thin(&entry));
         }
-        let raw = raw(&*self.store, &entry).await?;
+        let raw = message::raw(&*self.store, &entry).await?;
         let reader = Arc::clone(&self.reader);
-        // A mail of many megabytes is read for a while: not on the threads that serve the sockets.
-        let making = tokio::task::spawn_blocking(move || match payload {
+        let making = message::read(move || match payload {
             ForwardPayload::Raw => Ok(reader.shown(&entry, &raw)),
             ForwardPayload::Full | ForwardPayload::Thin => written(message::full(&entry, &raw, &*reader)),
         });
-        making.await.unwrap_or_else(|error| Err(refused(format!("the message could not be read: {error}"))))
+        making.await?
     }
 }
 
 fn written(body: Result<Vec<u8>, serde_json::Error>) -> Result<Bytes, Called> {
-    body.map(Bytes::from).map_err(|error| refused(format!("the message can't be written as JSON: {error}")))
-}
-
-const fn refused(cause: String) -> Called {
-    Called::Refused { cause, off: false }
-}
-
-/// The bytes of an entry's message; without them nothing is sent.
-pub(crate) async fn raw(store: &dyn Store, entry: &Entry) -> Result<Bytes, Called> {
-    let id: EntryId = entry.id.parse().map_err(|_| refused("the entry has no id that can be read".to_owned()))?;
-    match store.raw(&id.message).await {
-        Ok(Some(raw)) => Ok(raw),
-        Ok(None) => Err(Called::Dropped { cause: "the message is gone from the store".to_owned() }),
-        Err(error) => Err(Called::Later { retry_after: None, cause: error.to_string() }),
-    }
+    let failed = |error| format!("the message can't be written as JSON: {error}");
+    body.map(Bytes::from).map_err(|error| Called::Refused { cause: failed(error), off: false })
 }
 
 fn read_secrets(secrets: &[String]) -> Option<Vec<Secret>> {

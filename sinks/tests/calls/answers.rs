@@ -89,6 +89,18 @@ async fn a_head_without_end_and_what_is_no_http_are_failures() {
 }
 
 #[tokio::test]
+async fn a_head_is_read_up_to_its_limits() {
+    let head = |headers: usize, bytes: usize| {
+        let more = "A: b\r\n".repeat(headers - 2);
+        format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: {}\r\n{more}\r\n", "y".repeat(bytes))
+    };
+    for (headers, bytes, read) in [(100, 0, true), (101, 0, false), (2, 12_000, true), (2, 40_000, false)] {
+        let attempted = answered(Reply::bytes(&head(headers, bytes))).await;
+        assert_eq!(attempted.outcome == Called::Delivered, read, "{headers} {bytes}: {attempted:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_receiver_that_is_busy_says_when_to_call_again() {
     for status in ["429 Too Many Requests", "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"] {
         let reply = format!("HTTP/1.1 {status}\r\nRetry-After: 90\r\nContent-Length: 4\r\n\r\nbusy");

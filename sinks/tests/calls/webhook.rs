@@ -6,7 +6,7 @@ use bytes::Bytes;
 use schemas::event::{ForwardKind, ForwardPayload};
 use serde_json::{Value, json};
 use sinks::forward::{Called, Courier, Delivery};
-use sinks::webhook::{Secret, WebhookCourier, signatures};
+use sinks::webhook::{MAX_SECRETS, Secret, WebhookCourier, signatures};
 
 use crate::mail::{NOW_MS, OneMail, RAW, SimpleReader, at_home, delivery, entry, webhook};
 use crate::receiver::{Received, Receiver, Reply};
@@ -73,6 +73,14 @@ async fn a_call_names_its_delivery_and_is_signed_with_each_secret() {
     assert_eq!(received.headers["webhook-signature"].split(' ').count(), 2);
     for secret in SECRETS {
         assert!(!format!("{received:?}").contains(secret));
+    }
+}
+
+#[tokio::test]
+async fn no_more_secrets_are_signed_with_than_the_newest_five() {
+    for (secrets, signed) in [(MAX_SECRETS, MAX_SECRETS), (MAX_SECRETS + 1, MAX_SECRETS)] {
+        let received = sent(|delivery| delivery.secrets = vec![SECRETS[0].to_owned(); secrets]).await;
+        assert_eq!(received.headers["webhook-signature"].split(' ').count(), signed);
     }
 }
 

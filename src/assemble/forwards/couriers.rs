@@ -36,7 +36,7 @@ impl Couriers {
         });
         let poster = Arc::new(Poster {
             guard: settings.guard.clone(),
-            resolver: Arc::new(SystemResolver),
+            resolver: Arc::new(SystemResolver::default()),
             trust: trust.ok(),
             timeout: settings.answer_wait,
             clock,

@@ -61,17 +61,18 @@ impl Table {
                 let domain = normalise_domain(domain).ok()?;
                 by.must_be(&self.domains.get(&domain)?.owner)?;
                 self.domains.remove(&domain);
-                self.catch_alls.remove(&domain);
+                self.drop_catch_all(&domain);
                 Some(())
             }
             AccountChange::AddressReserved { address, owner, settings } => {
                 self.reserve(event, by, address, owner, settings)
             }
             AccountChange::AddressChanged { address, settings } => {
-                let reserved = self.addresses.get_mut(&normalise(address).ok()?)?;
+                let mut reserved = self.addresses.get(&normalise(address).ok()?)?.clone();
                 by.must_be(&reserved.owner)?;
                 reserved.settings = within_limits(settings)?;
                 reserved.updated_at = event.at;
+                self.put_reserved(reserved);
                 Some(())
             }
             AccountChange::AddressReleased { address, owner } => self.release(by, address, owner),
@@ -81,7 +82,7 @@ impl Table {
             AccountChange::CatchAllRemoved { domain } => {
                 let domain = normalise_domain(domain).ok()?;
                 by.must_be(&self.catch_alls.get(&domain)?.owner)?;
-                self.catch_alls.remove(&domain);
+                self.drop_catch_all(&domain);
                 Some(())
             }
             AccountChange::ForwardSwitched { forward, owner, on, cause } => {
@@ -195,8 +196,8 @@ impl Table {
             created_at: event.at,
             updated_at: event.at,
         };
-        self.alternates.insert(alternate, address.clone());
-        self.addresses.insert(address, reserved);
+        self.alternates.insert(alternate, address);
+        self.put_reserved(reserved);
         Some(())
     }
 
@@ -207,7 +208,7 @@ impl Table {
         by.must_be(&reserved.owner)?;
         let alternate = reserved.alternate.clone();
         self.alternates.remove(&alternate);
-        self.addresses.remove(&address);
+        self.drop_reserved(&address);
         Some(())
     }
 
@@ -237,7 +238,7 @@ impl Table {
         }
         let created_at = self.catch_alls.get(&domain).map_or(event.at, |before| before.created_at);
         let set = CatchAll {
-            domain: domain.clone(),
+            domain,
             owner,
             inbox,
             settings: within_limits(settings)?,
@@ -245,7 +246,7 @@ impl Table {
             created_at,
             updated_at: event.at,
         };
-        self.catch_alls.insert(domain, set);
+        self.put_catch_all(set);
         Some(())
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::address::{hex, split_domain};
+use crate::forwards::Rules;
 
 /// Accounts and what they own, as the events up to `offset` say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,8 +22,10 @@ pub struct Table {
     pub(crate) catch_alls: BTreeMap<String, CatchAll>,
     /// The reserved address behind the local part of an alternate address (`inbox-<hash>`).
     pub(crate) alternates: HashMap<String, String>,
-    /// Forwards that are switched off.
+    /// Forwards that are switched off. A forward that no rule names any more is forgotten, and on when it comes again.
     pub(crate) switched_off: BTreeMap<String, SwitchedOff>,
+    /// The rules that name a forward, by its id.
+    pub(crate) rules: Rules,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +89,7 @@ pub struct SwitchedOff {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forward<'a> {
     pub owner: &'a str,
-    /// The address, or `*@domain`.
+    /// The address, or the inbox of the catch-all.
     pub rule: &'a str,
     pub settings: &'a AddressSettings,
     pub target: &'a ForwardTarget,

@@ -5,6 +5,7 @@
 pub mod contract;
 pub mod embedded;
 mod encoding;
+pub mod message;
 mod row;
 mod telemetry;
 mod views;

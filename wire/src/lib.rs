@@ -11,6 +11,7 @@ pub mod dot;
 pub mod line;
 pub mod pace;
 pub mod strays;
+pub mod tls;
 
 pub use accept::{Caps, Guest, Guests, TooMany};
 pub use chunk::ChunkReader;
@@ -19,3 +20,4 @@ pub use dot::DotReader;
 pub use line::{Line, LineReader};
 pub use pace::{Late, Pace};
 pub use strays::Strays;
+pub use tls::{TlsError, Trust};

@@ -11,7 +11,7 @@ help:
 	@sed -n 's/^# //p' Makefile
 
 run:
-	@scripts/need rust cc
+	@scripts/need rust cc make
 	cargo build --release --locked
 	exec "$${CARGO_TARGET_DIR:-target}/release/postlog" run --data-dir ./data
 
@@ -19,11 +19,11 @@ check: lint
 	cargo test --workspace --locked --lib --bins
 
 test:
-	@scripts/need rust cc curl python3 strace swaks
+	@scripts/need rust cc make curl python3 strace swaks
 	cargo test --workspace --locked
 
 lint:
-	@scripts/need rust cc
+	@scripts/need rust cc make
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 

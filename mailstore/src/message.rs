@@ -87,8 +87,8 @@ pub fn iso(ms: i64) -> String {
     text
 }
 
-/// The Gregorian calendar by eras of 400 years that begin in March (H. Hinnant's `civil_from_days`).
-const fn civil_from_days(days: i64) -> (i64, i64, i64) {
+/// Year, month and day, so many days after 1970-01-01: the Gregorian calendar by eras of 400 years that begin in March (H. Hinnant's `civil_from_days`).
+pub const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

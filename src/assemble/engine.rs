@@ -149,7 +149,8 @@ impl Engine {
             self.start_upkeep(parts, Arc::clone(&turn));
         }
         if let Some(listener) = parts.listeners.http()? {
-            let operations = Rebuild { log: Arc::clone(&log), store: self.store.clone(), gate, turn };
+            let operations =
+                Rebuild { log: Arc::clone(&log), store: self.store.clone(), gate, turn, under_way: Gate::new(()) };
             let doors = self.doors_of(parts, &log, accounts, operations);
             let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
             self.spawn_door("api", serving);

@@ -18,9 +18,8 @@ use super::projection::{TOPICS, failed};
 
 /// How often the caller hears how far it has come.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
-
-/// How long a rebuild waits for its turn.
-const TURN_LIMIT: Duration = Duration::from_secs(10);
+/// For a removal that is under way to end.
+const TURN_LIMIT: Duration = Duration::from_secs(60);
 
 pub struct Rebuild {
     pub log: Arc<dyn Log>,
@@ -29,6 +28,8 @@ pub struct Rebuild {
     pub gate: Arc<Mutex<()>>,
     /// Held by whoever rebuilds or removes: not both at once.
     pub turn: Arc<Mutex<()>>,
+    /// Held by who rebuilds: a second one is not kept waiting.
+    pub under_way: Mutex<()>,
 }
 
 /// The new tables as the runner sees them.
@@ -54,9 +55,9 @@ impl Projection for NewTables {
 #[async_trait]
 impl Operations for Rebuild {
     async fn rebuild(&self, report: &(dyn Fn(RebuildStep) + Send + Sync)) -> Result<Totals, OperationError> {
-        // What is removed every so often takes a moment; another rebuild takes longer.
+        let _alone = self.under_way.try_lock().map_err(|_| OperationError::Busy)?;
         let turn = tokio::time::timeout(TURN_LIMIT, self.turn.lock()).await;
-        let _turn = turn.map_err(|_| OperationError::Busy)?;
+        let _turn = turn.map_err(|_| refused("old mail is being removed, and that takes long: try again later"))?;
         let new = Arc::new(NewTables(self.store.rebuild().await.map_err(refused)?));
         let starts = self.starts().await?;
         step(report, "carrying over what is older than the log", 0, 1);

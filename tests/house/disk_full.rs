@@ -117,9 +117,19 @@ fn a_disk_without_a_free_byte_loses_nothing() {
 /// For users who may not mount: the setting that keeps room free asks for more than there is.
 fn a_reserve_larger_than_the_disk_refuses_mail() {
     let mut house = House::new();
+    let content = plain("before", 2_000);
+    let server = house.start();
+    server.deliver(&["ann@example.org"], &content);
+    server.inbox_of("ann@example.org", 1);
+    assert!(server.stop().success());
     house.config = format!("[log]\nreserve_bytes = {}\n", i64::MAX);
     let server = house.start();
     refused(&server);
-    assert_eq!(server.inbox("ann@example.org").len(), 0);
+    let found = server.inbox_of("ann@example.org", 1);
+    server.content("ann@example.org", found[0]["_id"].as_str().unwrap(), &content);
     assert!(server.stop().success());
+    house.config.clear();
+    let server = house.start();
+    server.deliver(&["ann@example.org"], &content);
+    server.inbox_of("ann@example.org", 2);
 }

@@ -9,13 +9,14 @@ use axum::http::{HeaderValue, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use processors::parse::read;
+use schemas::event::Attachment;
+use serde::Serialize;
 
 use super::access::{self, echo};
 use super::answer::{self, untrusted};
 use super::doors::Api;
 use super::error::ApiError;
 use super::key::Caller;
-use super::message::AttachmentData;
 use super::reading::{Read, parsed};
 use super::request::At;
 
@@ -56,4 +57,31 @@ async fn download(
     let mut response = untrusted(content_type.unwrap_or(OCTETS), bytes);
     response.headers_mut().insert(CONTENT_DISPOSITION, answer::attachment(&attachment.file_name));
     Ok(response)
+}
+
+/// An attachment's metadata.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AttachmentData<'a> {
+    checksum: &'a str,
+    content_disposition: &'a str,
+    content_id: &'a str,
+    content_type: &'a str,
+    file_name: &'a str,
+    length: i64,
+    transfer_encoding: &'a str,
+}
+
+impl<'a> From<&'a Attachment> for AttachmentData<'a> {
+    fn from(attachment: &'a Attachment) -> Self {
+        Self {
+            checksum: &attachment.checksum,
+            content_disposition: &attachment.content_disposition,
+            content_id: &attachment.content_id,
+            content_type: &attachment.content_type,
+            file_name: &attachment.file_name,
+            length: attachment.length_bytes,
+            transfer_encoding: &attachment.transfer_encoding,
+        }
+    }
 }

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::put;
 use mailstore::Entry;
+use mailstore::message::Message;
 use schemas::EntryId;
 use schemas::event::{ActionChange, Folder};
 use serde::Serialize;
@@ -16,7 +17,6 @@ use super::access;
 use super::doors::Api;
 use super::error::ApiError;
 use super::key::Caller;
-use super::message::Message;
 use super::request::{Asked, At};
 use super::{answer, write};
 

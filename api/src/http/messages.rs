@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use mailstore::message::Message;
 use mailstore::{Entry, ListQuery, Scope};
 use schemas::EntryId;
 use schemas::event::ActionChange;
@@ -17,7 +18,6 @@ use super::access::{self, Inbox};
 use super::doors::Api;
 use super::error::ApiError;
 use super::key::Caller;
-use super::message::Message;
 use super::request::{At, query_value};
 use super::{answer, purge, time, write};
 

@@ -25,7 +25,6 @@ mod headers;
 mod health;
 mod key;
 mod me;
-mod message;
 mod messages;
 pub mod metric;
 mod present;

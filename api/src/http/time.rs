@@ -1,7 +1,9 @@
 //! Times as people and clients write them: ISO 8601 with milliseconds, RFC 5322 dates, and what a query may hold.
 
-use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use mailstore::message::civil_from_days;
+pub use mailstore::message::iso;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// 9999-12-31T23:59:59.999Z: later times have no four digits.
@@ -13,15 +15,6 @@ const MAX_CHARS: usize = 40;
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// `2020-07-05T22:25:41.408Z`.
-pub fn iso(ms: i64) -> String {
-    let (year, month, day, in_day) = parts(ms);
-    let mut text = String::with_capacity(24);
-    let (hour, minute, second, milli) = (in_day / 3_600_000, in_day / 60_000 % 60, in_day / 1000 % 60, in_day % 1000);
-    let _ = write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z");
-    text
 }
 
 /// `Sun, 05 Jul 2020 22:25:41 +0000` (RFC 5322 3.3).
@@ -131,17 +124,6 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -6,40 +6,60 @@ use std::collections::HashMap;
 use accounts::Table;
 use schemas::event::{Folder, MailRaw, MailRouted, RoutedEntry};
 
-/// The entries of a message. Recipients that lead to the same inbox make one entry, named by the first of them.
+/// The entries of a message. Recipients that lead to the same inbox make one entry, named by the first of them. Copies
+/// that forwards ask for are entries as well, numbered behind the recipients.
 pub fn route(raw: &MailRaw, raw_offset: i64, score: f64, accounts: &Table) -> MailRouted {
-    let mut entries: Vec<RoutedEntry> = Vec::new();
-    let mut entry_of: HashMap<String, usize> = HashMap::new();
+    let mut entries = Entries::default();
+    let mut copies = Vec::new();
     for (index, recipient) in raw.recipients.iter().enumerate() {
         let route = accounts.resolve(recipient);
-        let known = entry_of.get(&route.inbox).and_then(|place| entries.get_mut(*place));
-        if let Some(entry) = known {
-            entry.recipients.push(recipient.clone());
-            for forward in route.forwards {
-                if !entry.forwards.contains(&forward) {
-                    entry.forwards.push(forward);
-                }
-            }
-            continue;
-        }
-        entry_of.insert(route.inbox.clone(), entries.len());
-        entries.push(RoutedEntry {
-            index: i32::try_from(index).unwrap_or(i32::MAX),
-            inbox: route.inbox,
-            original_inbox: route.original_inbox,
-            recipients: vec![recipient.clone()],
-            forwards: route.forwards,
-        });
+        copies.extend(route.copies.into_iter().map(|copied| (copied, route.original_inbox.clone(), recipient)));
+        entries.add(index, route.inbox, route.original_inbox, recipient, route.forwards);
+    }
+    for (behind, (copied, original_inbox, recipient)) in copies.into_iter().enumerate() {
+        entries.add(raw.recipients.len() + behind, copied.inbox, original_inbox, recipient, copied.forwards);
     }
     MailRouted {
         message_id: raw.message_id.clone(),
         raw_offset,
         arrived_at: raw.arrived_at,
-        entries,
+        entries: entries.list,
         folder: Folder::Inbox,
         score,
         accounts_offset: i64::try_from(accounts.offset()).unwrap_or(i64::MAX),
         replay: None,
+    }
+}
+
+/// Entries in the making, one an inbox.
+#[derive(Default)]
+struct Entries {
+    list: Vec<RoutedEntry>,
+    place_of: HashMap<String, usize>,
+}
+
+impl Entries {
+    fn add(&mut self, index: usize, inbox: String, original_inbox: String, recipient: &str, forwards: Vec<String>) {
+        let known = self.place_of.get(&inbox).and_then(|place| self.list.get_mut(*place));
+        if let Some(entry) = known {
+            if entry.recipients.last().is_none_or(|last| last != recipient) {
+                entry.recipients.push(recipient.to_owned());
+            }
+            for forward in forwards {
+                if !entry.forwards.contains(&forward) {
+                    entry.forwards.push(forward);
+                }
+            }
+            return;
+        }
+        self.place_of.insert(inbox.clone(), self.list.len());
+        self.list.push(RoutedEntry {
+            index: i32::try_from(index).unwrap_or(i32::MAX),
+            inbox,
+            original_inbox,
+            recipients: vec![recipient.to_owned()],
+            forwards,
+        });
     }
 }
 
@@ -109,6 +129,45 @@ mod tests {
         let routed = to(&["desk@d.org", "desk+x@d.org", "any@d.org", "x@public.org"]);
         let forwards: Vec<_> = routed.entries.iter().map(|entry| entry.forwards.join(" ")).collect();
         assert_eq!(forwards, ["desk both all", "all both", ""]);
+    }
+
+    #[test]
+    fn copies_are_entries_behind_the_recipients_and_go_round_nowhere() {
+        let mut accounts = table();
+        let copy = |to: &str| AddressSettings {
+            forwards: vec![ForwardTarget::new(format!("to {to}"), ForwardKind::Mail, to.as_bytes().to_vec())],
+            ..AddressSettings::default()
+        };
+        let reserve = |address: &str, settings| AccountChange::AddressReserved {
+            address: address.to_owned(),
+            owner: "ann".to_owned(),
+            settings,
+        };
+        let changes = [
+            reserve("one@a.org", copy("two@a.org")),
+            reserve("two@a.org", copy("desk@d.org")),
+            AccountChange::AddressChanged { address: "desk@d.org".to_owned(), settings: copy("one@a.org") },
+        ];
+        for (offset, change) in (accounts.offset()..).zip(changes) {
+            accounts.fold(offset, &AccountEvent { event_id: offset.to_string(), at: 0, by: None, change });
+        }
+        let mut mail = raw("");
+        mail.recipients = vec!["x@b.org".to_owned(), "one+t@a.org".to_owned()];
+        let routed = route(&mail, 9, 0.25, &accounts);
+        let entries: Vec<_> = routed
+            .entries
+            .iter()
+            .map(|entry| (entry.index, entry.inbox.as_str(), entry.original_inbox.as_str(), entry.forwards.join(" ")))
+            .collect();
+        assert_eq!(
+            entries,
+            [
+                (0, "x@b.org", "x@b.org", String::new()),
+                (1, "one@a.org", "one+t@a.org", String::new()),
+                (2, "two@a.org", "one+t@a.org", String::new()),
+                (3, "desk@d.org", "one+t@a.org", "all both".to_owned()),
+            ]
+        );
     }
 
     #[test]

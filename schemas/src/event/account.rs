@@ -97,7 +97,7 @@ pub struct ForwardTarget {
     /// The same for the same kind, account and target, however many rules name it.
     pub id: String,
     pub kind: ForwardKind,
-    /// URL or address, sealed with the installation's key.
+    /// The URL, sealed with the installation's key; for mail the address as it is.
     #[serde(with = "crate::octets")]
     pub sealed_target: Vec<u8>,
     /// What a webhook is sent.
@@ -112,6 +112,11 @@ impl ForwardTarget {
     /// A target with nothing else set.
     pub const fn new(id: String, kind: ForwardKind, sealed_target: Vec<u8>) -> Self {
         Self { id, kind, sealed_target, payload: ForwardPayload::Full, ordered: false, sealed_secrets: Vec::new() }
+    }
+
+    /// The address that mail is copied to; `None` for the other kinds.
+    pub fn address(&self) -> Option<&str> {
+        if self.kind == ForwardKind::Mail { std::str::from_utf8(&self.sealed_target).ok() } else { None }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use eventlog::Log;
 use mailstore::{Entry, Store};
 use schemas::event::ForwardKind;
 use sinks::forward::{Attempted, Courier, Delivery, SystemClock};
@@ -13,24 +12,16 @@ use sinks::slack::{PageOf, SlackCourier};
 use sinks::webhook::WebhookCourier;
 use wire::Trust;
 
-use super::copy::CopyCourier;
 use super::reading::AsTheApi;
 use crate::config::ForwardSettings;
 
 pub struct Couriers {
     webhook: WebhookCourier,
     slack: SlackCourier,
-    copy: CopyCourier,
 }
 
 impl Couriers {
-    pub fn new(
-        settings: &ForwardSettings,
-        log: Arc<dyn Log>,
-        store: Arc<dyn Store>,
-        clock: Arc<SystemClock>,
-        page: Arc<PageOf>,
-    ) -> Self {
+    pub fn new(settings: &ForwardSettings, store: Arc<dyn Store>, clock: Arc<SystemClock>, page: Arc<PageOf>) -> Self {
         let trust = Trust::system().map_err(|error| {
             tracing::warn!(%error, "nothing can be called by https");
         });
@@ -43,8 +34,8 @@ impl Couriers {
         });
         let reader: Arc<dyn Reader> = Arc::new(AsTheApi);
         let webhook = WebhookCourier::new(Arc::clone(&poster), Arc::clone(&store), Arc::clone(&reader));
-        let slack = SlackCourier::new(poster, Arc::clone(&store), reader, page);
-        Self { webhook, slack, copy: CopyCourier { log, store } }
+        let slack = SlackCourier::new(poster, store, reader, page);
+        Self { webhook, slack }
     }
 }
 
@@ -54,9 +45,8 @@ impl Courier for Couriers {
         match delivery.kind {
             ForwardKind::Webhook => self.webhook.deliver(delivery).await,
             ForwardKind::Slack => self.slack.deliver(delivery).await,
-            ForwardKind::Mail => self.copy.deliver(delivery).await,
-            // Held by the directory; a newer program will know.
-            ForwardKind::Unknown => Attempted::later("this program doesn't know this kind of forward"),
+            // A copy is an entry of the message: nobody is called. What is unknown is held; a newer program will know.
+            ForwardKind::Mail | ForwardKind::Unknown => Attempted::later("nobody is called for this kind of forward"),
         }
     }
 }

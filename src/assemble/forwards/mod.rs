@@ -2,7 +2,6 @@
 //! what the engine did is appended. It knows where each record goes, and nothing of when or how anybody is called.
 
 mod begin;
-mod copy;
 mod couriers;
 mod directory;
 mod feed;
@@ -54,13 +53,7 @@ impl Forwards {
                 store: Arc::clone(&self.store),
                 shown: Arc::new(shown::OnLog { log: Arc::clone(&self.log), shown: self.shown }),
                 directory: Arc::new(directory::Followed { accounts: self.accounts, sealer: self.sealer }),
-                courier: Arc::new(couriers::Couriers::new(
-                    &self.settings,
-                    Arc::clone(&self.log),
-                    self.store,
-                    clock.clone(),
-                    page,
-                )),
+                courier: Arc::new(couriers::Couriers::new(&self.settings, self.store, clock.clone(), page)),
                 ledger: Arc::new(ledger::OnLog { log: Arc::clone(&self.log) }),
                 clock,
             },

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use schemas::event::{ForwardDue, MailRouted};
+use schemas::event::{ForwardDue, MailRouted, RoutedEntry};
 use schemas::record::Offset;
 use schemas::{EntryId, Event, Position, Topic, codec};
 use serde::Serialize;
 
+use super::called;
 use super::due::{Mail, Placed, asked_for, put};
 use super::scan::{ends, scan, starts};
-use super::with;
 use crate::http::admin::stream::{Lines, line, lines};
 use crate::http::doors::Api;
 use crate::http::error::ApiError;
@@ -61,7 +61,7 @@ struct Backfill {
 }
 
 pub async fn backfill(State(api): State<Arc<Api>>, At(id): At<String>, asked: Asked) -> Result<Response, ApiError> {
-    with(&api, &asked.caller, &id, |_, _| ())?;
+    called(&api, &asked.caller, &id)?;
     let from = asked.members.required_text("from", MAX_FROM_BYTES)?;
     let dry_run = asked.members.switch("dryRun")?.unwrap_or(false);
     let ends = ends(&api, Topic::MailRouted).await?;
@@ -161,8 +161,14 @@ impl Backfill {
             return None;
         }
         let index = api.table(|table| {
-            let leads = |recipient: &String| table.resolve(recipient).forwards.contains(&self.forward);
-            routed.entries.iter().find(|entry| entry.recipients.iter().any(leads)).map(|entry| entry.index)
+            let leads = |inbox: &str, recipient: &String| {
+                let route = table.resolve(recipient);
+                let copied = route.copies.into_iter().map(|copied| (copied.inbox, copied.forwards));
+                let mut landings = std::iter::once((route.inbox, route.forwards)).chain(copied);
+                landings.any(|(saved, forwards)| saved == inbox && forwards.contains(&self.forward))
+            };
+            let concerns = |entry: &&RoutedEntry| entry.recipients.iter().any(|to| leads(&entry.inbox, to));
+            routed.entries.iter().find(concerns).map(|entry| entry.index)
         })?;
         let routed_offset = i64::try_from(offset).unwrap_or(i64::MAX);
         let mail = Mail { message: &routed.message_id, index, arrived_at: routed.arrived_at, routed_offset };

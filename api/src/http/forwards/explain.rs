@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::attempts::{self, AttemptObject};
 use super::due::standing;
-use super::list::{kind, shown};
+use super::list::{kind, led_to};
 use super::range::Range;
 use super::scan::{arrived_at, ends, partition_of, scan};
 use crate::http::access::{echo, invalid_address};
@@ -46,11 +46,17 @@ fn address(api: &Api, text: &str) -> Result<Value, ApiError> {
     let address = normalise(text).map_err(|error| invalid_address(text, error))?;
     Ok(api.table(|table| {
         let route = table.resolve(&address);
-        let forwards: Vec<Value> = route.forwards.iter().map(|id| named(api, table, id)).collect();
+        let forwards: Vec<Value> = route
+            .forwards
+            .iter()
+            .chain(route.copies.iter().flat_map(|copied| &copied.forwards))
+            .map(|id| named(api, table, id))
+            .collect();
         json!({
             "address": address,
             "inbox": route.inbox,
             "why": why(table, &address, &route.inbox),
+            "copies": route.copies.iter().map(|copied| copied.inbox.clone()).collect::<Vec<_>>(),
             "private": table.reserved(&route.inbox).is_some(),
             "forwards": forwards,
         })
@@ -149,15 +155,17 @@ fn why(table: &Table, recipient: &str, saved: &str) -> String {
         _ if inbox == original => format!("{original} is nobody's: it is its own inbox"),
         _ => format!("without its tag, {original} is {inbox}, which is nobody's"),
     };
+    if route.copies.iter().any(|copied| copied.inbox == saved) {
+        return format!("{said}; a forward there copies it to {saved}");
+    }
     if inbox == saved { said } else { format!("{said}; it was saved in {saved}, as the rules were then") }
 }
 
 fn named(api: &Api, table: &Table, id: &str) -> Value {
     let Some(forward) = table.forward(id) else { return json!({"_id": id, "gone": true}) };
-    let target = api.doors.sealer.open(&forward.target.sealed_target);
     json!({
         "_id": id, "kind": kind(forward.target.kind), "owner": forward.owner, "rule": forward.rule,
-        "target": shown(forward.target.kind, target.as_deref()), "on": forward.off.is_none(),
+        "target": led_to(forward.target, &api.doors.sealer), "on": forward.off.is_none(),
     })
 }
 

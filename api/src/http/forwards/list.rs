@@ -6,7 +6,7 @@ use std::sync::Arc;
 use accounts::{Forward, Sealer, Table};
 use axum::extract::State;
 use axum::response::Response;
-use schemas::event::{ForwardKind, ForwardPayload};
+use schemas::event::{ForwardKind, ForwardPayload, ForwardTarget};
 use serde::Serialize;
 use url::Url;
 
@@ -99,7 +99,7 @@ fn object(forward: &Forward<'_>, sealer: &Sealer) -> ForwardObject {
         kind: kind(target.kind),
         owner: forward.owner.to_owned(),
         rules: Vec::new(),
-        target: shown(target.kind, sealer.open(&target.sealed_target).as_deref()),
+        target: led_to(target, sealer),
         payload: payload(target.payload),
         ordered: target.ordered,
         secrets: target.sealed_secrets.len(),
@@ -128,13 +128,15 @@ pub const fn payload(payload: ForwardPayload) -> &'static str {
     }
 }
 
-/// Where a forward leads, as it may be shown: what stands behind the host of a URL, and before it, is a secret. `None`
+/// Where a forward leads, as it may be shown.
+pub fn led_to(target: &ForwardTarget, sealer: &Sealer) -> String {
+    target.address().map_or_else(|| shown(sealer.open(&target.sealed_target).as_deref()), str::to_owned)
+}
+
+/// What stands behind the host of a URL, and before it, is a secret. `None`
 /// is what this installation's key does not open.
-pub fn shown(kind: ForwardKind, target: Option<&str>) -> String {
+fn shown(target: Option<&str>) -> String {
     let Some(target) = target else { return "(sealed with another key)".to_owned() };
-    if kind == ForwardKind::Mail {
-        return target.to_owned();
-    }
     let Ok(url) = Url::parse(target) else { return "(not a URL)".to_owned() };
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let rest = if url.path().len() > 1 || url.query().is_some() { "/…" } else { "/" };
@@ -153,9 +155,10 @@ mod tests {
             ("https://h.example/", "https://h.example/"),
             ("hush", "(not a URL)"),
         ] {
-            assert_eq!(shown(ForwardKind::Webhook, Some(target)), expected);
+            assert_eq!(shown(Some(target)), expected);
         }
-        assert_eq!(shown(ForwardKind::Mail, Some("b@x.org")), "b@x.org");
-        assert!(!shown(ForwardKind::Slack, None).is_empty());
+        assert!(!shown(None).is_empty());
+        let copy = ForwardTarget::new(String::new(), ForwardKind::Mail, b"b@x.org".to_vec());
+        assert_eq!(led_to(&copy, &Sealer::new([7; 32])), "b@x.org");
     }
 }

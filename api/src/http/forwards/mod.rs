@@ -18,7 +18,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
-use schemas::event::AccountChange;
+use schemas::event::{AccountChange, ForwardKind};
 
 use super::doors::Api;
 use super::error::ApiError;
@@ -74,6 +74,16 @@ fn with<R>(api: &Api, caller: &Caller, id: &str, look: impl FnOnce(&Table, Forwa
         forward.map(|forward| look(table, forward))
     })
     .ok_or(ApiError::NotFound("There is no such forward.".into()))
+}
+
+/// The first rule of a forward that is the caller's, calls somebody, and whether it is on.
+fn called(api: &Api, caller: &Caller, id: &str) -> Result<(String, bool), ApiError> {
+    let (rule, kind, is_on) =
+        with(api, caller, id, |_, forward| (forward.rule.to_owned(), forward.target.kind, forward.off.is_none()))?;
+    if kind == ForwardKind::Mail {
+        return Err(ApiError::Refused("A copy is made when mail arrives: nobody is called.".into()));
+    }
+    Ok((rule, is_on))
 }
 
 fn is_open(caller: &Caller, owner: &str) -> bool {

@@ -12,9 +12,9 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::attempts::AttemptObject;
+use super::called;
 use super::due::{Mail, Placed, asked_for, put};
 use super::scan::{ends, partition_of, scan};
-use super::with;
 use crate::http::doors::Api;
 use crate::http::error::ApiError;
 use crate::http::request::{Asked, At};
@@ -34,7 +34,7 @@ struct Tested {
 }
 
 pub async fn test(State(api): State<Arc<Api>>, At(id): At<String>, asked: Asked) -> Result<Response, ApiError> {
-    let (rule, is_on) = with(&api, &asked.caller, &id, |_, forward| (forward.rule.to_owned(), forward.off.is_none()))?;
+    let (rule, is_on) = called(&api, &asked.caller, &id)?;
     if !is_on {
         return Err(ApiError::Refused("This forward is off: resume it first.".into()));
     }

@@ -2,3 +2,4 @@
 //! is given them. A sink owns no position on the log except where the effect and the position are one write.
 
 pub mod store;
+pub mod websocket;

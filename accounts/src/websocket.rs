@@ -1,5 +1,7 @@
 //! Who is told by websocket of a message in an inbox, and under which names they may have asked for it.
 
+use std::collections::BTreeSet;
+
 use crate::address::{split_domain, without_tag};
 use crate::table::Table;
 
@@ -9,9 +11,9 @@ pub struct Told {
     /// The account that it is saved for: nobody else hears of it.
     pub owner: String,
     /// Every address of the owner that names it: its inbox, the address as it was sent, the catch-all's inbox.
-    pub addresses: Vec<String>,
+    pub addresses: BTreeSet<String>,
     /// The domains of the owner that it came to.
-    pub domains: Vec<String>,
+    pub domains: BTreeSet<String>,
 }
 
 impl Table {
@@ -39,9 +41,9 @@ impl Table {
         if !rules.iter().flatten().any(|(whose, on)| *on && *whose == owner) {
             return None;
         }
-        let mut addresses = vec![inbox.to_owned()];
+        let mut addresses = BTreeSet::from([inbox.to_owned()]);
         if caught.is_some() {
-            addresses.push(without_tag(original_inbox).unwrap_or_else(|| original_inbox.to_owned()));
+            addresses.insert(without_tag(original_inbox).unwrap_or_else(|| original_inbox.to_owned()));
         }
         addresses.extend(over.filter(|one| one.owner == owner).map(|one| one.inbox.clone()));
         let domains = [inbox, domain_of].into_iter().filter_map(split_domain).map(|(_, domain)| domain);

@@ -26,6 +26,7 @@ pub struct Settings {
     pub smtp: ingest::Settings,
     pub http_listen: SocketAddr,
     pub hosts: api::http::Hosts,
+    pub origins: Vec<String>,
     pub telemetry: TelemetrySection,
 }
 
@@ -118,6 +119,7 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
         smtp: smtp(&config.smtp, shutdown_wait),
         http_listen,
         hosts: hosts(&config.http.hosts, http_listen),
+        origins: config.http.origins.clone(),
         telemetry: config.telemetry.clone(),
     })
 }

@@ -13,3 +13,4 @@ mod kill;
 mod rebuild;
 mod rooms;
 mod support;
+mod websocket;

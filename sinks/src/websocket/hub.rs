@@ -156,8 +156,11 @@ impl Hub {
         gauge!(metric::HELD_BYTES).set(held as f64);
         let scarce = held > self.limits.held_bytes;
         for sitting in state.seats.values().filter(|one| one.live && !one.has_had(position)) {
-            let heard: Vec<Arc<Frame>> =
-                frames.iter().filter(|(told, _)| sitting.listener.hears(told)).map(|(_, one)| Arc::clone(one)).collect();
+            let heard: Vec<Arc<Frame>> = frames
+                .iter()
+                .filter(|(told, _)| sitting.listener.hears(told))
+                .map(|(_, one)| Arc::clone(one))
+                .collect();
             if heard.is_empty() {
                 continue;
             }

@@ -33,7 +33,6 @@ pub struct Listener {
 impl Listener {
     pub fn hears(&self, told: &Told) -> bool {
         self.account == told.owner
-            && (told.addresses.iter().any(|address| self.addresses.contains(address))
-                || told.domains.iter().any(|domain| self.domains.contains(domain)))
+            && (!self.addresses.is_disjoint(&told.addresses) || !self.domains.is_disjoint(&told.domains))
     }
 }

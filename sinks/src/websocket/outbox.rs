@@ -88,12 +88,7 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn new(limit_bytes: usize, with_past: bool) -> Arc<Self> {
         let queues = Queues { past_open: with_past, ..Queues::default() };
-        Arc::new(Self {
-            queues: Mutex::new(queues),
-            limit_bytes,
-            filled: Notify::new(),
-            emptied: Notify::new(),
-        })
+        Arc::new(Self { queues: Mutex::new(queues), limit_bytes, filled: Notify::new(), emptied: Notify::new() })
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {

@@ -5,6 +5,7 @@ pub mod mail;
 pub mod server;
 pub mod smtp;
 pub mod trace;
+pub mod websocket;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -7,9 +7,11 @@ mod forwards;
 mod resolve;
 mod seal;
 mod table;
+mod websocket;
 
 pub use address::{DEFAULT_DOMAIN, InvalidAddress, MAX_ADDRESS_BYTES, normalise, normalise_domain, split_domain};
 pub use fold::{MAX_FORWARDS, MAX_KEYS};
 pub use resolve::{Copied, MAX_COPIES, Route};
 pub use seal::Sealer;
 pub use table::{Access, Account, CatchAll, Domain, Forward, Key, Reserved, SwitchedOff, Table, key_sha256};
+pub use websocket::Told;

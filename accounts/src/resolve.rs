@@ -114,7 +114,7 @@ impl Table {
     }
 
     /// The reservation that an address in its one spelling leads to.
-    fn reservation_for(&self, address: &str) -> Option<&Reserved> {
+    pub(crate) fn reservation_for(&self, address: &str) -> Option<&Reserved> {
         if let Some(reserved) = self.reserved(address) {
             return Some(reserved);
         }
@@ -127,7 +127,7 @@ impl Table {
         }
     }
 
-    fn catch_all_over(&self, address: &str) -> Option<&CatchAll> {
+    pub(crate) fn catch_all_over(&self, address: &str) -> Option<&CatchAll> {
         split_domain(address).and_then(|(_, domain)| self.catch_all(domain))
     }
 

@@ -123,7 +123,12 @@ impl Table {
 
     /// The account that a key opens. The hash is looked up, so the time that it takes says nothing about any key.
     pub fn account_by_key(&self, key_text: &str) -> Option<&Account> {
-        self.keys.get(&key_sha256(key_text)).and_then(|account| self.account(account))
+        self.account_by_sha256(&key_sha256(key_text))
+    }
+
+    /// The account that a key opens, by the key's hash.
+    pub fn account_by_sha256(&self, sha256: &str) -> Option<&Account> {
+        self.keys.get(sha256).and_then(|account| self.account(account))
     }
 
     /// The reservation of an address in its one spelling.

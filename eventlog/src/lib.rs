@@ -3,6 +3,7 @@
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+pub mod cursor;
 pub mod embedded;
 pub mod follow;
 pub mod metric;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use schemas::record::{Offset, Partition};
 use schemas::{NewRecord, Position, Record, Topic};
 
+pub use cursor::{Cursor, CursorError};
 pub use follow::Follower;
 pub use progress::Progress;
 

@@ -30,8 +30,13 @@ async fn main() -> std::io::Result<()> {
     let address = listener.local_addr()?;
     let shutdown = CancellationToken::new();
     let settings = Arc::new(Settings::default());
-    let server =
-        tokio::spawn(ingest::serve(listener, Arc::new(Forgetful(LogId(String::new()))), settings, shutdown.clone()));
+    let server = tokio::spawn(ingest::serve(
+        listener,
+        Arc::new(Forgetful(LogId(String::new()))),
+        settings,
+        Arc::default(),
+        shutdown.clone(),
+    ));
     let begun = Instant::now();
     let clients: Vec<_> =
         (0..CONNECTIONS).map(|first| tokio::spawn(send(address, Arc::clone(&mails), first))).collect();

@@ -1,6 +1,7 @@
 //! A message becomes the event `mail.raw` on the log; only then has it an id that the peer may hear.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use eventlog::Log;
@@ -11,10 +12,20 @@ use tokio::time::{Instant, timeout};
 use crate::body::Body;
 use crate::policy::Settings;
 use crate::session::{Appended, Envelope};
+use crate::unanswered::{Held, Unanswered};
 use crate::{metric, reply};
 
-/// Puts the message on the log and waits until it is durable there.
-pub async fn append(log: &dyn Log, settings: &Settings, peer: SocketAddr, envelope: Envelope, body: Body) -> Appended {
+/// Where messages go.
+pub struct Shelf<'a> {
+    pub log: &'a dyn Log,
+    pub settings: &'a Settings,
+    pub unanswered: &'a Arc<Unanswered>,
+}
+
+/// Puts the message on the log and waits until it is durable there. Nobody is told of it before what holds it is
+/// dropped.
+pub async fn append(shelf: &Shelf<'_>, peer: SocketAddr, envelope: Envelope, body: Body) -> (Appended, Option<Held>) {
+    let settings = shelf.settings;
     let arrived_at = now_ms();
     let message_id = MessageId::from_parts(arrived_at, rand::random());
     let id = message_id.to_string();
@@ -40,15 +51,16 @@ pub async fn append(log: &dyn Log, settings: &Settings, peer: SocketAddr, envelo
         Ok(value) => value,
         Err(error) => {
             tracing::error!(message.id = %id, %error, size_bytes, "message can't be encoded");
-            return Appended::Refused(reply::UNSTORABLE);
+            return (Appended::Refused(reply::UNSTORABLE), None);
         }
     };
     drop(event);
     let begun = Instant::now();
     let record = NewRecord::new(Topic::MailRaw, id.clone(), value);
-    let outcome = timeout(settings.append_wait, log.append(vec![record])).await;
+    let held = shelf.unanswered.hold(&id);
+    let outcome = timeout(settings.append_wait, shelf.log.append(vec![record])).await;
     metrics::histogram!(metric::APPEND_SECONDS).record(begun.elapsed().as_secs_f64());
-    match outcome {
+    let appended = match outcome {
         Ok(Ok(_)) => {
             metrics::counter!(metric::ACCEPTED).increment(1);
             metrics::counter!(metric::ACCEPTED_BYTES).increment(u64::try_from(size_bytes).unwrap_or(0));
@@ -63,7 +75,8 @@ pub async fn append(log: &dyn Log, settings: &Settings, peer: SocketAddr, envelo
             tracing::warn!(message.id = %id, size_bytes, "the log did not take a message in time");
             Appended::Refused(reply::LOG_SLOW)
         }
-    }
+    };
+    (appended, Some(held))
 }
 
 fn now_ms() -> i64 {

@@ -10,12 +10,13 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::{ChunkReader, Connection, DotReader, Line, LineReader, Pace};
 
-use crate::append::append;
+use crate::append::{Shelf, append};
 use crate::body::{Body, Pool};
 use crate::command::{self, Fault};
 use crate::policy::{self, Settings};
 use crate::reply::Reply;
 use crate::session::{self, Appended, Content, Effect, Envelope, Input, State, Step};
+use crate::unanswered::{Held, Unanswered};
 use crate::{metric, reply};
 
 /// What all sessions share.
@@ -24,13 +25,19 @@ pub struct House {
     settings: Arc<Settings>,
     pool: Pool,
     stopping: CancellationToken,
+    unanswered: Arc<Unanswered>,
 }
 
 impl House {
     /// Sessions that are idle when `stopping` is cancelled are told so and end.
-    pub fn new(log: Arc<dyn Log>, settings: Arc<Settings>, stopping: CancellationToken) -> Self {
+    pub fn new(
+        log: Arc<dyn Log>,
+        settings: Arc<Settings>,
+        unanswered: Arc<Unanswered>,
+        stopping: CancellationToken,
+    ) -> Self {
         let pool = Pool::new(settings.buffered_bytes, settings.buffer_wait);
-        Self { log, settings, pool, stopping }
+        Self { log, settings, pool, stopping, unanswered }
     }
 }
 
@@ -48,6 +55,8 @@ struct Session<'a, S> {
     connection: Connection<S>,
     lines: LineReader,
     body: Option<Body>,
+    /// Messages whose answers wait to be written.
+    held: Vec<Held>,
     /// When it has to be over.
     until: Instant,
 }
@@ -64,6 +73,7 @@ where
         connection: Connection::new(stream, settings.line_bytes),
         lines: LineReader::new(settings.line_bytes),
         body: None,
+        held: Vec::new(),
         until: Instant::now() + settings.session_time,
     };
     session.talk().await?;
@@ -133,6 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         if self.connection.is_output_full() {
             let flushed = timeout(settings.command_wait, self.connection.flush()).await;
             flushed.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            self.held.clear();
         }
         let stoppable = !state.is_inside_transaction();
         let mut pace = Pace::within(settings.command_wait);
@@ -224,7 +235,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 
     async fn append(&mut self, envelope: Envelope) -> Appended {
         match self.body.take() {
-            Some(body) => append(&*self.house.log, &self.house.settings, self.peer, envelope, body).await,
+            Some(body) => {
+                let House { log, settings, unanswered, .. } = self.house;
+                let shelf = Shelf { log: &**log, settings, unanswered };
+                let (appended, held) = append(&shelf, self.peer, envelope, body).await;
+                self.held.extend(held);
+                appended
+            }
             None => Appended::Refused(reply::LOG_UNAVAILABLE),
         }
     }
@@ -236,8 +253,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 
     /// Writes the replies and waits for more input.
     async fn fill(&mut self, pace: &mut Pace, stoppable: bool) -> Result<(), Halt> {
+        let (connection, held) = (&mut self.connection, &mut self.held);
+        let filled = async {
+            connection.flush().await?;
+            held.clear();
+            connection.fill().await
+        };
         let read = tokio::select! {
-            read = pace.read(self.until, self.connection.fill()) => read,
+            read = pace.read(self.until, filled) => read,
             () = self.house.stopping.cancelled(), if stoppable => return Err(Halt::Stopping),
         };
         match read {

@@ -14,6 +14,8 @@ pub mod policy;
 pub mod reply;
 mod serve;
 pub mod session;
+mod unanswered;
 
 pub use policy::{Domains, Settings};
 pub use serve::serve;
+pub use unanswered::{HOLD_LIMIT, Unanswered};

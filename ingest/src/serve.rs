@@ -14,6 +14,7 @@ use wire::{Guests, TooMany};
 
 use crate::converse::{House, converse};
 use crate::policy::Settings;
+use crate::unanswered::Unanswered;
 use crate::{metric, reply};
 
 /// Takes mail on `listener` and puts it on `log` until `shutdown`. Then nobody is accepted any more, idle sessions are
@@ -22,10 +23,11 @@ pub async fn serve(
     listener: TcpListener,
     log: Arc<dyn Log>,
     settings: Arc<Settings>,
+    unanswered: Arc<Unanswered>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let guests = Guests::new(settings.connections);
-    let house = Arc::new(House::new(log, Arc::clone(&settings), shutdown.clone()));
+    let house = Arc::new(House::new(log, Arc::clone(&settings), unanswered, shutdown.clone()));
     let sessions = TaskTracker::new();
     let abandon = CancellationToken::new();
     wire::accept::accept_until(&shutdown, listener, &guests, |stream, peer, admission| match admission {

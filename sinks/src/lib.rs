@@ -8,3 +8,4 @@ pub mod post;
 pub mod slack;
 pub mod store;
 pub mod webhook;
+pub mod websocket;

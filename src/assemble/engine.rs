@@ -13,6 +13,7 @@ use api::http::Doors;
 use eventlog::embedded::{EmbeddedLog, open_database};
 use eventlog::runner::{BatchLimits, project, run_group};
 use eventlog::{Follower, Log, Progress};
+use ingest::Unanswered;
 use mailstore::embedded::EmbeddedStore;
 use metrics_exporter_prometheus::PrometheusHandle;
 use processors::spam::Models;
@@ -29,6 +30,7 @@ use super::raw::RawOnLog;
 use super::rebuild::Rebuild;
 use super::stage::{GROUP, Processors};
 use super::upkeep::Upkeep;
+use super::websocket::{Feed, Sockets};
 use super::{Listeners, tables};
 use crate::config::{Settings, Stages};
 
@@ -148,16 +150,18 @@ impl Engine {
             self.start_forwards(parts, &log, Arc::clone(&accounts));
             self.start_upkeep(parts, Arc::clone(&turn));
         }
+        let unanswered = Arc::new(Unanswered::default());
         if let Some(listener) = parts.listeners.http()? {
             let operations =
                 Rebuild { log: Arc::clone(&log), store: self.store.clone(), gate, turn, under_way: Gate::new(()) };
-            let doors = self.doors_of(parts, &log, accounts, operations);
+            let sockets = self.start_sockets(&log, &accounts, &unanswered).await?;
+            let doors = self.doors_of(parts, &log, accounts, operations, sockets);
             let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
             self.spawn_door("api", serving);
         }
         if let Some(listener) = parts.listeners.smtp()? {
             let settings = Arc::new(parts.settings.smtp.clone());
-            let serving = ingest::serve(listener, log, settings, self.doors_stop.clone());
+            let serving = ingest::serve(listener, log, settings, unanswered, self.doors_stop.clone());
             self.spawn_door("ingest", serving);
         }
         Ok(())
@@ -220,12 +224,26 @@ impl Engine {
         });
     }
 
+    /// Before the doors open, so that nothing comes between.
+    async fn start_sockets(
+        &mut self,
+        log: &Arc<dyn Log>,
+        accounts: &Arc<Follower<Table>>,
+        unanswered: &Arc<Unanswered>,
+    ) -> anyhow::Result<Sockets> {
+        let (store, shown, stop) = (self.store.clone(), Arc::clone(&self.shown), self.doors_stop.clone());
+        let feed = Feed::new(Arc::clone(log), store, Arc::clone(accounts), shown, Arc::clone(unanswered), stop).await?;
+        self.spawn_door("websocket", Arc::clone(&feed).run());
+        Ok(Sockets(feed))
+    }
+
     fn doors_of(
         &self,
         parts: &Parts,
         log: &Arc<dyn Log>,
         accounts: Arc<Follower<Table>>,
         operations: Rebuild,
+        sockets: Sockets,
     ) -> Doors {
         let (metrics, health) = (parts.metrics.clone(), Arc::clone(&self.health));
         Doors {
@@ -238,9 +256,11 @@ impl Engine {
                 server_name: parts.settings.smtp.server_name.clone(),
                 max_message_bytes: usize::try_from(parts.settings.smtp.message_bytes).unwrap_or(usize::MAX),
                 hosts: parts.settings.hosts.clone(),
+                origins: parts.settings.origins.clone(),
             },
             delivery_id: sinks::forward::delivery_id,
             operations: Arc::new(operations),
+            incoming: Arc::new(sockets),
             metrics: Box::new(move || metrics.render()),
             ready: Box::new(move || health.missing()),
             shutdown: self.doors_stop.clone(),

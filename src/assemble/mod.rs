@@ -15,6 +15,7 @@ mod stage;
 mod stand_in;
 mod tables;
 mod upkeep;
+mod websocket;
 
 pub use engine::{Engine, Parts};
 pub use first_start::{ADMIN_KEY, ADMIN_KEY_FILE, Secrets};

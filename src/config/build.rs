@@ -29,6 +29,7 @@ pub struct Settings {
     pub smtp: ingest::Settings,
     pub http_listen: SocketAddr,
     pub hosts: api::http::Hosts,
+    pub origins: Vec<String>,
     pub telemetry: TelemetrySection,
 }
 
@@ -133,6 +134,7 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
         smtp: smtp(&config.smtp, shutdown_wait),
         http_listen,
         hosts: hosts(&config.http.hosts, http_listen),
+        origins: config.http.origins.clone(),
         telemetry: config.telemetry.clone(),
     })
 }

@@ -141,6 +141,9 @@ section! {
         /// any name, unless it listens on a loopback address (a page whose name was pointed at this machine must not
         /// reach it).
         hosts: Vec<String> = Vec::new(),
+        /// Web pages that may listen at `/incoming-messages` besides this server's own, such as
+        /// `https://app.example.com`; `*` is any page. Programs send no origin and need none.
+        origins: Vec<String> = Vec::new(),
     }
 }
 

@@ -15,3 +15,4 @@ mod ownership;
 mod rebuild;
 mod rooms;
 mod support;
+mod websocket;

@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 ];
 
 /// Crates that are imported here and nowhere else.
-const ONLY_HERE: [(&str, &[&str]); 21] = [
+const ONLY_HERE: [(&str, &[&str]); 22] = [
     ("apache-avro", &["schemas"]),
     ("rustls", &["wire"]),
     ("tokio-rustls", &["wire"]),
@@ -39,6 +39,7 @@ const ONLY_HERE: [(&str, &[&str]); 21] = [
     ("hickory-resolver", &["ingest", "sinks", "api"]),
     ("reqwest", &["sinks"]),
     ("axum", &["api"]),
+    ("tokio-tungstenite", &["api"]),
     ("ammonia", &["api"]),
     ("clap", &["postlog", "load-tests"]),
     ("tracing-subscriber", &["postlog", "load-tests"]),

@@ -11,8 +11,12 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::socket::Incoming;
+
 /// Big mails that are parsed at a time: each may take as much memory as the mail, and as long as a core is slow.
 const MAX_PARSING: usize = 4;
+/// Websockets that are being told why they are refused.
+const MAX_REFUSALS: usize = 256;
 
 /// Everything that the doors lead to.
 pub struct Doors {
@@ -26,6 +30,8 @@ pub struct Doors {
     /// The id of a delivery: of this message, to this forward, asked for by this origin.
     pub delivery_id: fn(&MessageId, &str, &str) -> String,
     pub operations: Arc<dyn Operations>,
+    /// Mail as it comes.
+    pub incoming: Arc<dyn Incoming>,
     /// The metrics in Prometheus' text format.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// What is missing before mail can come in and be read; empty when all is well.
@@ -42,6 +48,8 @@ pub struct Settings {
     /// The largest mail that may be brought in.
     pub max_message_bytes: usize,
     pub hosts: Hosts,
+    /// Pages that may open a websocket, besides those of this server; `*` is any.
+    pub origins: Vec<String>,
 }
 
 /// Which names a request may call this server by. A web page whose name has been pointed at this machine (DNS
@@ -85,13 +93,20 @@ pub struct Api {
     pub doors: Arc<Doors>,
     /// Places for parsing big mail.
     pub(super) parsing: Arc<Semaphore>,
+    /// Places for refusing websockets.
+    pub(super) refusals: Arc<Semaphore>,
     /// One partial update of settings at a time: each reads, changes and writes the whole of them.
     pub(super) settings_turn: Semaphore,
 }
 
 impl Api {
     pub fn new(doors: Arc<Doors>) -> Arc<Self> {
-        Arc::new(Self { doors, parsing: Arc::new(Semaphore::new(MAX_PARSING)), settings_turn: Semaphore::new(1) })
+        Arc::new(Self {
+            doors,
+            parsing: Arc::new(Semaphore::new(MAX_PARSING)),
+            refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            settings_turn: Semaphore::new(1),
+        })
     }
 
     /// Reads the accounts as they are now.

@@ -78,16 +78,16 @@ async fn legacy(
     Ok(as_download(response, message.download, &message.file_name("json")))
 }
 
-fn lower_case(mut fields: Vec<HeaderField>) -> Vec<HeaderField> {
+pub fn lower_case(mut fields: Vec<HeaderField>) -> Vec<HeaderField> {
     fields.iter_mut().for_each(|field| field.name.make_ascii_lowercase());
     fields
 }
 
 /// An object: each name once, where it first stood, with all its values.
-struct Grouped<'a> {
-    fields: &'a [HeaderField],
+pub struct Grouped<'a> {
+    pub fields: &'a [HeaderField],
     /// The legacy shape: a list only where a name repeats.
-    single_as_text: bool,
+    pub single_as_text: bool,
 }
 
 impl Serialize for Grouped<'_> {

@@ -34,6 +34,7 @@ mod request;
 mod sanitize;
 mod serve;
 mod settings;
+mod socket;
 mod time;
 mod tolerant;
 mod webhook;
@@ -47,6 +48,7 @@ use axum::routing::any;
 pub use doors::{Doors, Hosts, OperationError, Operations, RebuildStep, Settings};
 pub use present::shown;
 pub use serve::serve;
+pub use socket::{Ask, Incoming, Listening, Next, NotListening, render};
 
 use doors::Api;
 use error::ApiError;
@@ -67,6 +69,7 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .nest("/admin", admin::routes());
     let routes = Router::new()
         .nest("/api", resources)
+        .merge(socket::routes())
         .merge(health::routes())
         .fallback(any(unknown))
         .method_not_allowed_fallback(not_allowed)

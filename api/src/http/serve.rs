@@ -56,7 +56,8 @@ async fn connection(stream: TcpStream, _guest: Guest, router: Router, shutdown: 
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(MAX_HEAD_BYTES);
     let service = TowerToHyperService::new(router);
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(Impatient::new(stream)), service));
+    let mut connection =
+        std::pin::pin!(builder.serve_connection(TokioIo::new(Impatient::new(stream)), service).with_upgrades());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = shutdown.cancelled() => {

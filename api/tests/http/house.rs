@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use accounts::{Sealer, Table};
-use api::http::{Doors, Hosts, OperationError, Operations, RebuildStep, Settings};
+use api::http::{
+    Ask, Doors, Hosts, Incoming, Listening, NotListening, OperationError, Operations, RebuildStep, Settings,
+};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -30,6 +32,7 @@ pub struct House {
     pub store: Arc<EmbeddedStore>,
     pub doors: Arc<Doors>,
     pub missing: Arc<Mutex<Vec<String>>>,
+    pub incoming: Arc<Feeds>,
     delivered: Mutex<u8>,
     shutdown: CancellationToken,
     _folder: TempDir,
@@ -76,6 +79,7 @@ impl House {
         let shown = Arc::new(Progress::new());
         tokio::spawn(follow_actions(as_log.clone(), store.clone(), Arc::clone(&shown), shutdown.clone()));
         let missing = Arc::new(Mutex::new(Vec::new()));
+        let incoming = Arc::new(Feeds::default());
         let what_is_missing = Arc::clone(&missing);
         let doors = Arc::new(Doors {
             log: as_log,
@@ -83,16 +87,22 @@ impl House {
             accounts,
             shown,
             sealer: Sealer::new([7; 32]),
-            settings: Settings { server_name: "mail.test".into(), max_message_bytes: MAX_MESSAGE_BYTES, hosts },
+            settings: Settings {
+                server_name: "mail.test".into(),
+                max_message_bytes: MAX_MESSAGE_BYTES,
+                hosts,
+                origins: vec!["https://app.test".into()],
+            },
             delivery_id: |message, forward, origin| format!("dlv_{message}{forward}{origin}"),
             operations: Arc::new(NoOperations),
+            incoming: incoming.clone(),
             metrics: Box::new(|| "postlog_up 1\n".to_owned()),
             ready: Box::new(move || what_is_missing.lock().unwrap().clone()),
             shutdown: shutdown.clone(),
         });
         let router = api::http::router(Arc::clone(&doors));
         let delivered = Mutex::new(0);
-        let house = Self { router, log, store, doors, missing, delivered, shutdown, _folder: folder };
+        let house = Self { router, log, store, doors, missing, incoming, delivered, shutdown, _folder: folder };
         for (account, admin) in [("root", true), ("ann", false), ("bob", false)] {
             house.account(account, admin).await;
         }
@@ -230,6 +240,21 @@ impl RawSource for Segments {
             Ok(Event::Raw(raw)) => Some(raw),
             _ => None,
         }))
+    }
+}
+
+/// What was asked of it, and what it says to each who asks.
+#[derive(Default)]
+pub struct Feeds {
+    pub asked: Mutex<Vec<Ask>>,
+    pub answers: Mutex<std::collections::VecDeque<Result<Box<dyn Listening>, NotListening>>>,
+}
+
+#[async_trait]
+impl Incoming for Feeds {
+    async fn listen(&self, ask: Ask) -> Result<Box<dyn Listening>, NotListening> {
+        self.asked.lock().unwrap().push(ask);
+        self.answers.lock().unwrap().pop_front().unwrap_or(Err(NotListening::Unavailable))
     }
 }
 

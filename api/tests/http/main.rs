@@ -9,4 +9,5 @@ mod house;
 mod limits;
 mod operator;
 mod reading;
+mod socket;
 mod wire;

@@ -28,7 +28,7 @@ impl Peer {
 
     pub fn connect_to(log: Arc<FakeLog>, settings: Settings) -> Self {
         let stopping = CancellationToken::new();
-        let house = House::new(log.clone(), Arc::new(settings), stopping.clone());
+        let house = House::new(log.clone(), Arc::new(settings), Arc::default(), stopping.clone());
         let (near, far) = tokio::io::duplex(BUFFER_BYTES);
         let address = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 4711));
         let session = tokio::spawn(async move { converse(far, address, &house).await });

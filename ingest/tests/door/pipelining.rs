@@ -47,7 +47,7 @@ async fn a_whole_session_in_one_burst_is_answered_in_one_write() {
     let writes = Arc::new(AtomicUsize::new(0));
     let stream = Counted { stream: server, writes: Arc::clone(&writes) };
     let log = FakeLog::new();
-    let house = House::new(log.clone(), Arc::new(Settings::default()), CancellationToken::new());
+    let house = House::new(log.clone(), Arc::new(Settings::default()), Arc::default(), CancellationToken::new());
     let mut burst = b"EHLO client.example\r\n".to_vec();
     for _ in 0..10 {
         burst.extend_from_slice(b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\nBDAT 6 LAST\r\ntext\r\n");

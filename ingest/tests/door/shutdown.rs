@@ -24,7 +24,7 @@ struct Server {
 async fn start(settings: Settings) -> Server {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let (address, log, shutdown) = (listener.local_addr().unwrap(), FakeLog::new(), CancellationToken::new());
-    let task = tokio::spawn(serve(listener, log.clone(), Arc::new(settings), shutdown.clone()));
+    let task = tokio::spawn(serve(listener, log.clone(), Arc::new(settings), Arc::default(), shutdown.clone()));
     Server { address, log, shutdown, task }
 }
 

@@ -6,6 +6,7 @@ pub mod receiver;
 pub mod server;
 pub mod smtp;
 pub mod trace;
+pub mod websocket;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

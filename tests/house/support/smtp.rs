@@ -79,6 +79,27 @@ impl Smtp {
         self.stream.get_mut().write_all(bytes)
     }
 
+    /// One mail up to its end; the answer is not read.
+    pub fn submit(&mut self, from: &str, recipients: &[&str], content: &[u8]) -> std::io::Result<()> {
+        self.expect(&format!("MAIL FROM:<{from}>"), 250)?;
+        for recipient in recipients {
+            self.expect(&format!("RCPT TO:<{recipient}>"), 250)?;
+        }
+        self.expect("DATA", 354)?;
+        self.write(&stuffed(content))
+    }
+
+    /// What has come and was not read, without waiting for it.
+    pub fn waiting(&self) -> Vec<u8> {
+        let stream = self.stream.get_ref();
+        stream.set_nonblocking(true).unwrap();
+        let mut bytes = vec![0; 4096];
+        let count = stream.peek(&mut bytes).unwrap_or(0);
+        stream.set_nonblocking(false).unwrap();
+        bytes.truncate(count);
+        bytes
+    }
+
     /// One mail: the answer to the end of data, or the first answer that refuses.
     pub fn send(&mut self, from: &str, recipients: &[&str], content: &[u8]) -> std::io::Result<Reply> {
         let mail = self.command(&format!("MAIL FROM:<{from}>"))?;

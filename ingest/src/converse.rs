@@ -2,9 +2,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use eventlog::Log;
+use schemas::Arrivals;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -20,8 +21,9 @@ use crate::{metric, reply};
 
 /// What all sessions share.
 pub struct House {
-    log: Arc<dyn Log>,
-    settings: Arc<Settings>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) arrivals: Mutex<Arrivals>,
     pool: Pool,
     stopping: CancellationToken,
 }
@@ -30,7 +32,7 @@ impl House {
     /// Sessions that are idle when `stopping` is cancelled are told so and end.
     pub fn new(log: Arc<dyn Log>, settings: Arc<Settings>, stopping: CancellationToken) -> Self {
         let pool = Pool::new(settings.buffered_bytes, settings.buffer_wait);
-        Self { log, settings, pool, stopping }
+        Self { log, settings, arrivals: Mutex::default(), pool, stopping }
     }
 }
 
@@ -224,7 +226,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 
     async fn append(&mut self, envelope: Envelope) -> Appended {
         match self.body.take() {
-            Some(body) => append(&*self.house.log, &self.house.settings, self.peer, envelope, body).await,
+            Some(body) => append(self.house, self.peer, envelope, body).await,
             None => Appended::Refused(reply::LOG_UNAVAILABLE),
         }
     }

@@ -1,32 +1,24 @@
 //! A message becomes the event `mail.raw` on the log; only then has it an id that the peer may hear.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::PoisonError;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use eventlog::Log;
 use schemas::event::{Door, MailRaw, Peer};
 use schemas::{Event, MessageId, NewRecord, Topic, codec};
 use tokio::time::{Instant, timeout};
 
 use crate::body::Body;
-use crate::policy::Settings;
+use crate::converse::House;
 use crate::session::{Appended, Envelope};
-use crate::unanswered::{Held, Unanswered};
+use crate::unanswered::Held;
 use crate::{metric, reply};
-
-/// Where messages go.
-pub struct Shelf<'a> {
-    pub log: &'a dyn Log,
-    pub settings: &'a Settings,
-    pub unanswered: &'a Arc<Unanswered>,
-}
 
 /// Puts the message on the log and waits until it is durable there. Nobody is told of it before what holds it is
 /// dropped.
-pub async fn append(shelf: &Shelf<'_>, peer: SocketAddr, envelope: Envelope, body: Body) -> (Appended, Option<Held>) {
-    let settings = shelf.settings;
-    let arrived_at = now_ms();
+pub async fn append(house: &House, peer: SocketAddr, envelope: Envelope, body: Body) -> (Appended, Option<Held>) {
+    let settings = &house.settings;
+    let arrived_at = house.arrivals.lock().unwrap_or_else(PoisonError::into_inner).next(now_ms(), &envelope.recipients);
     let message_id = MessageId::from_parts(arrived_at, rand::random());
     let id = message_id.to_string();
     // The room in the pool is held until the log has answered.
@@ -57,8 +49,8 @@ pub async fn append(shelf: &Shelf<'_>, peer: SocketAddr, envelope: Envelope, bod
     drop(event);
     let begun = Instant::now();
     let record = NewRecord::new(Topic::MailRaw, id.clone(), value);
-    let held = shelf.unanswered.hold(&id);
-    let outcome = timeout(settings.append_wait, shelf.log.append(vec![record])).await;
+    let held = house.unanswered.hold(&id);
+    let outcome = timeout(settings.append_wait, house.log.append(vec![record])).await;
     metrics::histogram!(metric::APPEND_SECONDS).record(begun.elapsed().as_secs_f64());
     let appended = match outcome {
         Ok(Ok(_)) => {

@@ -2,15 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use eventlog::Log;
+use schemas::Arrivals;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::{ChunkReader, Connection, DotReader, Line, LineReader, Pace};
 
-use crate::append::{Shelf, append};
+use crate::append::append;
 use crate::body::{Body, Pool};
 use crate::command::{self, Fault};
 use crate::policy::{self, Settings};
@@ -21,11 +22,12 @@ use crate::{metric, reply};
 
 /// What all sessions share.
 pub struct House {
-    log: Arc<dyn Log>,
-    settings: Arc<Settings>,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) arrivals: Mutex<Arrivals>,
     pool: Pool,
     stopping: CancellationToken,
-    unanswered: Arc<Unanswered>,
+    pub(crate) unanswered: Arc<Unanswered>,
 }
 
 impl House {
@@ -37,7 +39,7 @@ impl House {
         stopping: CancellationToken,
     ) -> Self {
         let pool = Pool::new(settings.buffered_bytes, settings.buffer_wait);
-        Self { log, settings, pool, stopping, unanswered }
+        Self { log, settings, arrivals: Mutex::default(), pool, stopping, unanswered }
     }
 }
 
@@ -236,9 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
     async fn append(&mut self, envelope: Envelope) -> Appended {
         match self.body.take() {
             Some(body) => {
-                let House { log, settings, unanswered, .. } = self.house;
-                let shelf = Shelf { log: &**log, settings, unanswered };
-                let (appended, held) = append(&shelf, self.peer, envelope, body).await;
+                let (appended, held) = append(self.house, self.peer, envelope, body).await;
                 self.held.extend(held);
                 appended
             }

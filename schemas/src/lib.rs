@@ -23,6 +23,7 @@
 //! A program that lacks a schema learns it from the topic `schemas` ([`codec::learn`]): it drops the fields that it
 //! doesn't know and reads an unknown symbol as the enum's default; an unknown kind of change is an error.
 
+pub mod arrival;
 pub mod codec;
 pub mod event;
 pub mod id;
@@ -31,6 +32,7 @@ pub mod record;
 pub mod released;
 pub mod topic;
 
+pub use arrival::Arrivals;
 pub use event::Event;
 pub use id::{EntryId, MessageId};
 pub use record::{NewRecord, Position, Record};

@@ -245,7 +245,9 @@ fn refusal(status: StatusCode, body: &[u8]) -> Refused {
     let message = json.get("message").and_then(serde_json::Value::as_str);
     let mut said = message.map_or_else(|| String::from_utf8_lossy(body).trim().to_owned(), str::to_owned);
     let faults = json.get("validationErrors").and_then(serde_json::Value::as_array);
-    for fault in faults.into_iter().flatten().filter_map(serde_json::Value::as_str) {
+    let faults = faults.into_iter().flatten().filter_map(serde_json::Value::as_str);
+    // One fault alone is the message already.
+    for fault in faults.filter(|fault| *fault != message.unwrap_or_default()) {
         said.push_str("; ");
         said.push_str(fault);
     }

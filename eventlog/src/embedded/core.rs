@@ -81,7 +81,7 @@ impl Core {
         if topic != Topic::MailRaw {
             return self.facts.truncate(topic, partition, offset);
         }
-        self.facts.set_earliest(topic, partition, offset)?;
+        self.facts.give_up_raw(partition, offset)?;
         self.segments.truncate(partition, offset)
     }
 

@@ -49,6 +49,13 @@ pub(super) fn settle(folder: &Path, facts: &Facts, partitions: Partition) -> Res
     Ok(LogId(id))
 }
 
+impl Facts {
+    /// Whether the database was here before: one that is new, beside segments that are old, knows nothing of them.
+    pub(super) fn knows_its_log(&self) -> Result<bool> {
+        Ok(self.remembered(ID_NAME)?.is_some())
+    }
+}
+
 fn check_partitions(facts: &Facts, partitions: Partition) -> Result<()> {
     let Some(made_with) = facts.remembered(PARTITIONS_NAME)? else {
         return facts.remember(PARTITIONS_NAME, &partitions.to_string());

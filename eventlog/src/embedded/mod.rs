@@ -59,13 +59,14 @@ impl EmbeddedLog {
         let fault = Arc::new(Fault::new());
         let space = Arc::new(Space::new(folder, settings.reserve_bytes));
         let (facts, facts_thread) = Facts::open(database, &settings, Arc::clone(&fault), Arc::clone(&space))?;
-        let opened = identity::settle(folder, &facts, settings.partitions).and_then(|id| {
-            let earliest = |partition| facts.earliest(Topic::MailRaw, partition);
+        let opened = facts.knows_its_log().and_then(|is_known| {
+            let id = identity::settle(folder, &facts, settings.partitions)?;
+            let known = |partition| facts.known(partition, is_known);
             let raw_folder = folder.join(Topic::MailRaw.name());
-            let opened = Segments::open(&raw_folder, &settings, earliest, Arc::clone(&fault), Arc::clone(&space))?;
-            Ok((id, opened))
+            let opened = Segments::open(&raw_folder, &settings, known, Arc::clone(&fault), Arc::clone(&space))?;
+            Ok((id, opened, is_known))
         });
-        let (id, (segments, segments_thread)) = match opened {
+        let (id, (segments, segments_thread), is_known) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 // Without the segments there is no log: the thread of the facts has to end as well.
@@ -75,7 +76,14 @@ impl EmbeddedLog {
             }
         };
         let core = Arc::new(Core { segments, facts, fault, settings });
-        Ok(Arc::new(Self { id, core, threads: Mutex::new(vec![facts_thread, segments_thread]) }))
+        let log = Self { id, core, threads: Mutex::new(vec![facts_thread, segments_thread]) };
+        if !is_known {
+            // The database is new, and takes what the segments begin with.
+            for bounds in log.core.segments.bounds() {
+                log.core.facts.give_up_raw(bounds.partition, bounds.earliest)?;
+            }
+        }
+        Ok(Arc::new(log))
     }
 
     /// The record at this place; `None` when there is none, or none any more. Blocks, as long as the disk takes.

@@ -2,4 +2,5 @@
 
 pub(crate) mod bench;
 mod contract;
+mod missing;
 mod own;

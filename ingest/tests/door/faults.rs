@@ -53,3 +53,12 @@ async fn a_peer_that_vanishes_while_the_log_is_at_work_harms_nobody() {
     peer.vanish().await;
     assert_eq!(log.take().len(), 1, "it may be there; what is promised is only that a 250 means so");
 }
+
+#[tokio::test(start_paused = true)]
+async fn mails_for_one_recipient_have_a_moment_each() {
+    let mut peer = Peer::after(Settings::default(), "EHLO client.example\r\n").await;
+    assert_eq!(peer.ask(MESSAGE.repeat(100).as_bytes()).await.last(), Some(&250));
+    let moments = peer.log.take().iter().map(|raw| raw.arrived_at).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(moments.len(), 100);
+    peer.vanish().await;
+}

@@ -1,6 +1,6 @@
 //! Where each group stands.
 
-use schemas::record::Partition;
+use schemas::record::{Offset, Partition};
 use schemas::{Position, Topic};
 
 use super::{Facts, read_fault};
@@ -38,6 +38,22 @@ impl Facts {
         }
         positions.sort_unstable();
         Ok(positions)
+    }
+
+    /// The group that has come furthest in a partition, and its next offset.
+    pub fn furthest(&self, topic: Topic, partition: Partition) -> Result<Option<(String, Offset)>> {
+        let mut furthest: Option<(String, Offset)> = None;
+        for guard in self.groups.iter() {
+            let (key, value) = guard.into_inner().map_err(read_fault)?;
+            let Some(name_bytes) = key.iter().position(|&byte| byte == 0) else { continue };
+            let (name, rest) = key.split_at(name_bytes);
+            let Some(at) = position(rest.get(1..).unwrap_or_default(), &value) else { continue };
+            let is_further = furthest.as_ref().is_none_or(|(_, offset)| at.offset > *offset);
+            if (at.topic, at.partition) == (topic, partition) && is_further {
+                furthest = Some((String::from_utf8_lossy(name).into_owned(), at.offset));
+            }
+        }
+        Ok(furthest)
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::sync::{oneshot, watch};
 use super::body;
 use super::fault::Fault;
 use super::queue::Queue;
+use super::segments::Known;
 use super::settings::EmbeddedSettings;
 use super::space::Space;
 use crate::{Bounds, LogError, Result};
@@ -118,9 +119,11 @@ impl Facts {
         }
     }
 
-    /// What was given up of a partition, of `mail.raw` as well: the first offset that was not.
-    pub fn earliest(&self, topic: Topic, partition: Partition) -> Offset {
-        earliest_in(&self.meta, topic, partition).unwrap_or(0)
+    /// What is known here of a partition of `mail.raw`. A database that did not know its log (`is_known`) can't say
+    /// what was given up.
+    pub fn known(&self, partition: Partition, is_known: bool) -> Result<Known> {
+        let earliest = earliest_in(&self.meta, Topic::MailRaw, partition).unwrap_or(0);
+        Ok(Known { earliest: is_known.then_some(earliest), furthest: self.furthest(Topic::MailRaw, partition)? })
     }
 
     /// What the log remembers of itself under this name.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
+use fjall::PersistMode;
 use schemas::record::{Offset, Partition};
 use schemas::topic::Kept;
 use schemas::{Position, Topic};
@@ -18,9 +19,15 @@ const COMPACTED_BYTES: usize = 4 << 20;
 
 impl Facts {
     /// Remembers that everything before this offset is given up.
-    pub fn set_earliest(&self, topic: Topic, partition: Partition, before: Offset) -> Result<()> {
+    fn set_earliest(&self, topic: Topic, partition: Partition, before: Offset) -> Result<()> {
         let written = self.meta.insert(earliest_key(topic, partition), before.to_be_bytes());
         written.map_err(|error| self.write_fault(&error))
+    }
+
+    /// The same of `mail.raw`, durably: its segments go next, and a start asks for those that should be there.
+    pub fn give_up_raw(&self, partition: Partition, before: Offset) -> Result<()> {
+        self.set_earliest(Topic::MailRaw, partition, before)?;
+        self.database.persist(PersistMode::SyncAll).map_err(|error| self.write_fault(&error))
     }
 
     /// Gives up what lies before this offset. Blocks.

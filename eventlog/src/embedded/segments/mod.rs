@@ -10,6 +10,7 @@ mod scan;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod whole;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ use super::space::Space;
 use crate::{Bounds, LogError, Result};
 use active::Active;
 use segment::{Segment, Wanted};
+pub(super) use whole::Known;
 use writer::{Append, Writer, Writing};
 
 /// All of `mail.raw`, as appenders and readers share it.
@@ -63,18 +65,18 @@ struct View {
 }
 
 impl Segments {
-    /// Recovers every partition and starts the thread that writes. `earliest` is what was given up before.
+    /// Recovers every partition and starts the thread that writes.
     pub fn open(
         folder: &Path,
         settings: &EmbeddedSettings,
-        earliest: impl Fn(Partition) -> Offset,
+        known: impl Fn(Partition) -> Result<Known>,
         fault: Arc<Fault>,
         space: Arc<Space>,
     ) -> Result<(Arc<Self>, JoinHandle<()>)> {
         let mut lanes = Vec::new();
         let mut partitions = Vec::new();
         for partition in 0..settings.partitions {
-            let (lane, writing) = open_lane(&folder.join(partition.to_string()), partition, earliest(partition))?;
+            let (lane, writing) = open_lane(&folder.join(partition.to_string()), partition, &known(partition)?)?;
             lanes.push(lane);
             partitions.push(writing);
         }
@@ -135,8 +137,9 @@ impl Segments {
     }
 }
 
-fn open_lane(folder: &Path, partition: Partition, earliest: Offset) -> Result<(Lane, Writing)> {
+fn open_lane(folder: &Path, partition: Partition, known: &Known) -> Result<(Lane, Writing)> {
     let recovered = recover::recover(folder, partition)?;
+    whole::check(folder, partition, &recovered, known)?;
     let active = Active::create(folder, partition, recovered.end);
     let active = active.map_err(|error| match error.kind() {
         std::io::ErrorKind::StorageFull => LogError::Full(error.to_string()),
@@ -145,7 +148,7 @@ fn open_lane(folder: &Path, partition: Partition, earliest: Offset) -> Result<(L
     let mut segments: Vec<_> = recovered.segments.into_iter().map(Arc::new).collect();
     segments.push(Arc::clone(&active.segment));
     let first = segments.first().map_or(0, |segment| segment.base());
-    let view = View { segments, earliest: earliest.max(first), end: recovered.end };
+    let view = View { segments, earliest: known.earliest.unwrap_or(0).max(first), end: recovered.end };
     let lane = Lane { partition, folder: folder.to_owned(), view: RwLock::new(view) };
     Ok((lane, Writing { active, next: recovered.end, last_ms: recovered.last_ms }))
 }

@@ -30,19 +30,19 @@ pub(super) fn recover(folder: &Path, partition: Partition) -> Result<Recovered> 
     let files = segment_files(folder).map_err(fault)?;
     let last_base = files.last().map_or(0, |(base, _)| *base);
     let mut segments = Vec::new();
-    for (base, path) in files {
-        if let Some(segment) = open_segment(&path, base, partition, base == last_base)? {
+    let behind = files.iter().skip(1).map(|(base, _)| Some(*base)).chain([None]).collect::<Vec<_>>();
+    for ((base, path), behind) in files.into_iter().zip(behind) {
+        if let Some(segment) = open_segment(&path, base, partition, behind)? {
             segments.push(segment);
         }
     }
-    report_gaps(&segments, partition);
     let end = segments.last().map_or(last_base, |segment| segment.end().max(last_base));
     let last_ms = segments.iter().rev().find_map(Segment::times).map_or(0, |(_, last_ms)| last_ms);
     Ok(Recovered { segments, end, last_ms })
 }
 
-/// The segment at this path; `None` when it holds nothing.
-fn open_segment(path: &Path, base: Offset, partition: Partition, is_last: bool) -> Result<Option<Segment>> {
+/// The segment at this path; `None` when it holds nothing. `behind` is where the next one begins.
+fn open_segment(path: &Path, base: Offset, partition: Partition, behind: Option<Offset>) -> Result<Option<Segment>> {
     let fault = |error: io::Error| LogError::Unavailable(format!("{} can't be read: {error}", path.display()));
     let index_path = path.with_extension("idx");
     if let Some((header, end_bytes)) = index::read_header(&index_path).map_err(fault)?
@@ -54,13 +54,16 @@ fn open_segment(path: &Path, base: Offset, partition: Partition, is_last: bool) 
     let length = file.metadata().map_err(fault)?.len();
     let Some(header) = read_header(&file, length).map_err(fault)?.filter(|header| header.base == base) else {
         // The header is synced before the first record is written.
-        if is_last && length <= SEGMENT_HEADER_BYTES as u64 {
+        if behind.is_none() && length <= SEGMENT_HEADER_BYTES as u64 {
             return Ok(None);
         }
         let text = format!("the header of {} is not what was written: the log does not start", path.display());
         return Err(LogError::Damaged(text));
     };
-    let scanned = scan::scan(&file, header, length).map_err(fault)?;
+    let mut scanned = scan::scan(&file, header, length).map_err(fault)?;
+    if let Some(behind) = behind {
+        scanned.keep_damaged_end(base, behind, length);
+    }
     let end_bytes = u64::from(scanned.places.last().copied().unwrap_or(0));
     if end_bytes < length {
         tracing::warn!(path = %path.display(), cut_bytes = length - end_bytes, "the torn end of a segment is cut off");
@@ -119,14 +122,4 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
-}
-
-fn report_gaps(segments: &[Segment], partition: Partition) {
-    for pair in segments.windows(2) {
-        let [before, after] = pair else { continue };
-        if before.end() < after.base() {
-            let (from, to) = (before.end(), after.base());
-            tracing::error!(topic = "mail.raw", partition, from, to, "records are missing");
-        }
-    }
 }

@@ -27,6 +27,22 @@ pub(super) struct Scanned {
     pub damaged: Vec<Offset>,
 }
 
+impl Scanned {
+    /// Another segment follows, so this one was synced to its end: what is no frame there is damage, and not torn.
+    pub fn keep_damaged_end(&mut self, base: Offset, behind: Offset, length: u64) {
+        let end = base + (self.places.len() as u64).saturating_sub(1);
+        let end_bytes = u64::from(self.places.last().copied().unwrap_or(0));
+        let most = length.saturating_sub(end_bytes).div_ceil(SMALLEST_FRAME_BYTES);
+        if end >= behind || behind - end > most {
+            return;
+        }
+        for offset in end..behind {
+            self.places.push(place(length));
+            self.damaged.push(offset);
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Found {
     at: u64,

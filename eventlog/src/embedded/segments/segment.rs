@@ -177,7 +177,7 @@ impl Segment {
             let bytes = slice(&chunk, begin.wrapping_sub(start), end.wrapping_sub(start));
             match bytes.and_then(|bytes| self.parse(offset, &bytes)) {
                 Some(record) => records.push(record),
-                None if records_so_far > 0 || end.wrapping_sub(start) as usize > chunk.len() => break,
+                None if records_so_far > 0 => break,
                 None => return Err(self.damaged(offset, begin, end)),
             }
         }
@@ -193,13 +193,20 @@ impl Segment {
         if end > self.look(|extent| extent.end_bytes) {
             return Err(self.damaged(wanted.from, start, end));
         }
+        let file = File::open(&self.path).map_err(|error| self.fault(&error))?;
         let mut bytes = vec![0; length as usize];
-        let read = File::open(&self.path).and_then(|file| file.read_exact_at(&mut bytes, u64::from(start)));
-        match read {
-            Ok(()) => Ok(Bytes::from(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.damaged(wanted.from, start, end)),
-            Err(error) => Err(self.fault(&error)),
+        let mut read = 0;
+        // A file that was cut loses the records behind the cut, and no others.
+        while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, u64::from(start) + read as u64) {
+                Ok(0) => break,
+                Ok(count) => read += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.fault(&error)),
+            }
         }
+        bytes.truncate(read);
+        Ok(Bytes::from(bytes))
     }
 
     fn parse(&self, offset: Offset, bytes: &Bytes) -> Option<Record> {

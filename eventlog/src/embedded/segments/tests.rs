@@ -233,3 +233,31 @@ fn a_group_that_is_given_up_leaves_the_file_as_it_was() {
     active.publish();
     assert_eq!(values(&active.segment.read(ALL).unwrap()), ["a", "c"]);
 }
+
+#[test]
+fn a_sealed_segment_that_was_cut_loses_the_record_at_the_cut_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, ends) = written(folder.path(), &[&["a", "bb", "ccc"]]);
+    recover(folder.path(), 0).unwrap();
+    let length = std::fs::metadata(&path).unwrap().len();
+    for cut in (ends[1]..length).rev() {
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(cut).unwrap();
+        let found = recover(folder.path(), 0).unwrap();
+        assert_eq!(contents(&found), (vec!["a".into(), "bb".into()], vec![2]), "cut at {cut}");
+    }
+}
+
+#[test]
+fn the_cut_end_of_a_segment_that_another_follows_is_damage_and_not_torn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, ends) = written(folder.path(), &[&["a", "bb"]]);
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(ends[1] - 1).unwrap();
+    let mut next = Active::create(folder.path(), 0, 2).unwrap();
+    next.write(&record("ccc"), 2, 1002).unwrap();
+    next.flush().unwrap();
+    next.publish();
+    for _ in 0..2 {
+        let found = recover(folder.path(), 0).unwrap();
+        assert_eq!(contents(&found), (vec!["a".into(), "ccc".into()], vec![1]));
+    }
+}

@@ -5,6 +5,8 @@
 pub mod contract;
 pub mod embedded;
 pub mod follow;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod metric;
 pub mod partition;
 pub mod progress;

@@ -14,9 +14,10 @@ use rdkafka::producer::{FutureProducer, Producer as _};
 use rdkafka::topic_partition_list::Offset as KafkaOffset;
 use rdkafka::types::RDKafkaRespErr;
 use schemas::{NewRecord, Position, Record, Topic};
+use tokio::time::Instant;
 
 use super::names::Names;
-use super::{ASK_TIMEOUT, KafkaSettings, convert, gather};
+use super::{ASK_TIMEOUT, AT_LEAST, KafkaSettings, convert, gather};
 use crate::{Limits, LogError, Member, Result};
 
 /// How long the group waits for a member that has gone quiet.
@@ -154,14 +155,19 @@ fn send(producer: &FutureProducer, names: &Names, output: &NewRecord) -> std::re
 #[async_trait]
 impl Member for KafkaMember {
     async fn poll(&mut self, limits: &Limits) -> Result<Vec<Record>> {
-        self.consumer.context().changed.store(false, Ordering::SeqCst);
-        let records = gather(&self.consumer, &self.names, limits).await?;
-        if self.consumer.context().changed.load(Ordering::SeqCst) {
-            // Read across a change of the assignment: whose they are now is uncertain, so they are read again.
-            self.rewind()?;
-            return Ok(Vec::new());
+        let deadline = Instant::now() + limits.wait.max(AT_LEAST);
+        loop {
+            self.consumer.context().changed.store(false, Ordering::SeqCst);
+            let left = Limits { wait: deadline.saturating_duration_since(Instant::now()), ..*limits };
+            let records = gather(&self.consumer, &self.names, &left).await?;
+            let changed = self.consumer.context().changed.load(Ordering::SeqCst);
+            if changed && !records.is_empty() {
+                // Read across a change of the assignment: whose they are now is uncertain, so they are read again.
+                self.rewind()?;
+            } else if !records.is_empty() || Instant::now() >= deadline {
+                return Ok(records);
+            }
         }
-        Ok(records)
     }
 
     async fn commit(&mut self, outputs: Vec<NewRecord>, positions: &[Position]) -> Result<()> {

@@ -30,6 +30,8 @@ use crate::{Bounds, Limits, Log, LogError, LogId, Member, Result, Tail};
 const RECORD_OVERHEAD_BYTES: usize = 64 * 1024;
 /// How long a question to the broker may take.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// A poll waits at least this long: what is on the broker takes a round trip to be here.
+const AT_LEAST: Duration = Duration::from_millis(500);
 /// Records that wait in the producer of one process, in KiB.
 const PRODUCER_QUEUE_KIB: usize = 128 * 1024;
 
@@ -156,6 +158,9 @@ impl Log for KafkaLog {
     async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Position>> {
         let limit_bytes = self.settings.max_record_bytes;
         for record in &records {
+            if record.partition.is_some_and(|partition| partition >= self.partitions(record.topic)) {
+                return Err(LogError::Refused(format!("{} has no partition {:?}", record.topic, record.partition)));
+            }
             let size_bytes = convert::size_bytes(record);
             if size_bytes > limit_bytes {
                 return Err(LogError::TooLarge { size_bytes, limit_bytes });
@@ -275,7 +280,7 @@ where
     use futures::FutureExt as _;
     let mut records = Vec::new();
     let mut bytes = 0;
-    let first = match tokio::time::timeout(limits.wait, consumer.recv()).await {
+    let first = match tokio::time::timeout(limits.wait.max(Duration::from_millis(1)), consumer.recv()).await {
         Err(_) => return Ok(records),
         Ok(received) => received,
     };

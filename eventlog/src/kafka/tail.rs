@@ -5,7 +5,7 @@ use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use schemas::{Position, Record};
 
 use super::names::Names;
-use super::{KafkaSettings, convert, gather};
+use super::{AT_LEAST, KafkaSettings, convert, gather};
 use crate::{Limits, Result, Tail};
 
 pub(super) struct KafkaTail {
@@ -25,6 +25,7 @@ impl KafkaTail {
 #[async_trait]
 impl Tail for KafkaTail {
     async fn poll(&mut self, limits: &Limits) -> Result<Vec<Record>> {
-        gather(&self.consumer, &self.names, limits).await
+        let limits = Limits { wait: limits.wait.max(AT_LEAST), ..*limits };
+        gather(&self.consumer, &self.names, &limits).await
     }
 }

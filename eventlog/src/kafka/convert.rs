@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rdkafka::Message;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Header as KafkaHeader, Headers as _, OwnedHeaders};
 use rdkafka::producer::FutureRecord;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
@@ -16,21 +16,14 @@ pub(super) fn unavailable(cause: KafkaError) -> LogError {
     LogError::Unavailable(cause.to_string())
 }
 
-/// A reader's error: a lost position stops the reader, the rest passes.
-pub(super) fn consumption(cause: KafkaError) -> LogError {
-    let code = cause.rdkafka_error_code();
-    match code {
-        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-            LogError::Damaged(format!("the position is not on the log any more: {cause}"))
-        }
-        Some(RDKafkaErrorCode::FencedInstanceId | RDKafkaErrorCode::Fenced) => LogError::Fenced(cause.to_string()),
-        _ => unavailable(cause),
-    }
-}
-
 pub(super) fn size_bytes(record: &NewRecord) -> usize {
     let headers: usize = record.headers.iter().map(|header| header.name.len() + header.value.len()).sum();
     headers + record.key.as_ref().map_or(0, Bytes::len) + record.value.as_ref().map_or(0, Bytes::len)
+}
+
+pub(super) fn check_size(record: &NewRecord, limit_bytes: usize) -> Result<()> {
+    let size_bytes = size_bytes(record);
+    if size_bytes > limit_bytes { Err(LogError::TooLarge { size_bytes, limit_bytes }) } else { Ok(()) }
 }
 
 pub(super) fn to_kafka<'a>(names: &'a Names, record: &'a NewRecord) -> FutureRecord<'a, [u8], [u8]> {

@@ -1,205 +1,254 @@
 //! A reader in a group, whose outputs and positions go out in one transaction.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, StreamConsumer};
-use rdkafka::error::KafkaError;
-use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::producer::{FutureProducer, Producer as _};
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::topic_partition_list::Offset as KafkaOffset;
-use rdkafka::types::RDKafkaRespErr;
 use schemas::{NewRecord, Position, Record, Topic};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use super::names::Names;
-use super::{ASK_TIMEOUT, AT_LEAST, KafkaSettings, convert, gather};
+use super::assignment::{Assignment, Change};
+use super::inquirer::{End, Inquirer};
+use super::reader::Reader;
+use super::settings::KafkaSettings;
+use super::transactor::{Batch, Transactor};
+use super::{ASK_TIMEOUT, convert};
 use crate::{Limits, LogError, Member, Result};
 
-/// How long the group waits for a member that has gone quiet.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a transaction of a killed member may hide what is behind it.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Gives new partitions their group's position, or the earliest record where the group has none.
-struct Positions {
-    group: String,
-    /// Set at every change of the assignment: what was read before it may belong to somebody else.
-    changed: AtomicBool,
-}
+/// How long a poll or a commit waits for the group to give the member its partitions.
+const JOIN_WAIT: Duration = Duration::from_secs(10);
+/// How long to wait before the group's positions are asked for again.
+const RETRY_WAIT: Duration = Duration::from_millis(200);
 
 pub(super) struct KafkaMember {
     group: String,
-    names: Names,
-    consumer: StreamConsumer<Positions>,
-    producer: Arc<FutureProducer>,
-}
-
-impl ClientContext for Positions {}
-
-impl ConsumerContext for Positions {
-    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, assigned: &mut TopicPartitionList) {
-        self.changed.store(true, Ordering::SeqCst);
-        let outcome = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
-            start_positions(consumer, assigned).and_then(|starts| consumer.assign(&starts))
-        } else {
-            consumer.unassign()
-        };
-        if let Err(cause) = outcome {
-            tracing::warn!(group = self.group, %cause, "the assignment could not be taken up");
-        }
-    }
-}
-
-fn start_positions(
-    consumer: &BaseConsumer<Positions>,
-    assigned: &TopicPartitionList,
-) -> std::result::Result<TopicPartitionList, KafkaError> {
-    let committed = consumer.committed_offsets(assigned.clone(), ASK_TIMEOUT)?;
-    let mut starts = TopicPartitionList::new();
-    for element in committed.elements() {
-        let start = match element.offset() {
-            KafkaOffset::Offset(offset) => KafkaOffset::Offset(offset),
-            _ => KafkaOffset::Beginning,
-        };
-        starts.add_partition_offset(element.topic(), element.partition(), start)?;
-    }
-    Ok(starts)
+    topics: Vec<Topic>,
+    max_record_bytes: usize,
+    reader: Reader<Assignment>,
+    transactor: Transactor,
+    /// Whether the group has given it partitions, be it none.
+    is_assigned: bool,
+    /// Once somebody else has the place, for ever.
+    is_fenced: bool,
 }
 
 impl KafkaMember {
-    pub(super) async fn join(settings: &KafkaSettings, names: &Names, group: &str, topics: &[Topic]) -> Result<Self> {
-        let called = names.group(group);
-        let mut config = settings.consumer_config(&called);
-        config
-            .set("partition.assignment.strategy", "range")
-            .set("session.timeout.ms", SESSION_TIMEOUT.as_millis().to_string())
-            .set("heartbeat.interval.ms", "2000");
-        let mut producer_config = settings.producer_config();
-        let transactional_id = match &settings.node_id {
-            Some(node) => {
-                config.set("group.instance.id", format!("{node}-{called}"));
-                format!("{node}-{called}")
-            }
-            None => format!("{}-{called}-{:x}", std::process::id(), unique()),
-        };
-        producer_config
-            .set("transactional.id", transactional_id)
-            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string());
-        let producer: FutureProducer = producer_config.create().map_err(convert::unavailable)?;
-        let producer = Arc::new(producer);
-        let starting = Arc::clone(&producer);
-        blocking(move || starting.init_transactions(ASK_TIMEOUT)).await?.map_err(|cause| failure(group, cause))?;
-        let context = Positions { group: group.to_owned(), changed: AtomicBool::new(false) };
-        let consumer: StreamConsumer<Positions> = config.create_with_context(context).map_err(convert::unavailable)?;
-        let topics: Vec<&str> = topics.iter().map(|topic| names.of(*topic)).collect();
-        consumer.subscribe(&topics).map_err(convert::unavailable)?;
-        Ok(Self { group: group.to_owned(), names: names.clone(), consumer, producer })
+    pub async fn join(
+        settings: &KafkaSettings,
+        inquirer: &Arc<Inquirer>,
+        group: &str,
+        topics: &[Topic],
+    ) -> Result<Self> {
+        let names = &inquirer.names;
+        let transactor = Transactor::start(settings, names, group).await?;
+        let config = settings.member_config(&names.group(group));
+        let consumer: StreamConsumer<Assignment> =
+            config.create_with_context(Assignment::default()).map_err(convert::unavailable)?;
+        let named: Vec<&str> = topics.iter().map(|topic| names.of(*topic)).collect();
+        consumer.subscribe(&named).map_err(convert::unavailable)?;
+        Ok(Self {
+            group: group.to_owned(),
+            topics: topics.to_vec(),
+            max_record_bytes: settings.max_record_bytes,
+            reader: Reader::new(consumer, inquirer),
+            transactor,
+            is_assigned: false,
+            is_fenced: false,
+        })
     }
 
-    /// Gives up what was read and not committed: the next poll starts at the group's positions again.
-    fn rewind(&self) -> Result<()> {
-        let assigned = self.consumer.assignment().map_err(convert::unavailable)?;
-        let committed = self.consumer.committed_offsets(assigned, ASK_TIMEOUT).map_err(convert::unavailable)?;
-        let mut starts = TopicPartitionList::new();
-        for element in committed.elements() {
-            let start = match element.offset() {
-                KafkaOffset::Offset(offset) => KafkaOffset::Offset(offset),
-                _ => KafkaOffset::Beginning,
-            };
-            starts.add_partition_offset(element.topic(), element.partition(), start).map_err(convert::unavailable)?;
+    /// Waits for the consumer's next event or a change of the assignment, until the deadline: whether one came.
+    async fn wait(&mut self, deadline: Instant) -> Result<bool> {
+        let consumer = Arc::clone(&self.reader.consumer);
+        let context = consumer.context();
+        tokio::select! {
+            biased;
+            () = context.changed() => Ok(true),
+            waited = timeout_at(deadline, self.reader.wait()) => match waited {
+                Ok(waited) => waited.map(|()| true),
+                Err(_) => Ok(false),
+            },
         }
-        self.consumer.seek_partitions(starts, ASK_TIMEOUT).map_err(convert::unavailable)?;
+    }
+
+    /// Takes up what the group has changed. What was read before and not handed out is forgotten.
+    async fn settle(&mut self) -> Result<()> {
+        let consumer = Arc::clone(&self.reader.consumer);
+        // A future that is dropped here leaves the change where it is.
+        let Some(change) = consumer.context().take() else { return Ok(()) };
+        self.reader.start_at(&[]);
+        self.is_assigned = false;
+        let Change::Given(given) = &change else { return Ok(()) };
+        let given = given.clone();
+        consumer.context().put_back(change);
+        let asked = tokio::task::spawn_blocking({
+            let consumer = Arc::clone(&consumer);
+            let inquirer = Arc::clone(&self.reader.inquirer);
+            move || starts(&consumer, &inquirer, &given)
+        });
+        let asked = asked.await.map_err(|cause| LogError::Unavailable(cause.to_string()))?;
+        let (starts, places) = match asked {
+            Ok(found) => found,
+            Err(cause) => {
+                // An open transaction of the one before may hold the positions: they are asked for again.
+                tracing::info!(group = self.group, %cause, "waiting for the positions of a group");
+                tokio::time::sleep(RETRY_WAIT).await;
+                return Ok(());
+            }
+        };
+        let _ = consumer.context().take();
+        consumer.assign(&starts).map_err(convert::unavailable)?;
+        self.reader.start_at(&places);
+        self.is_assigned = true;
         Ok(())
     }
 
-    async fn transact(&self, outputs: Vec<NewRecord>, positions: &[Position]) -> std::result::Result<(), KafkaError> {
-        let metadata = self.consumer.group_metadata();
-        let offsets = convert::list(&self.names, positions).map_err(|_| KafkaError::Canceled)?;
-        let producer = Arc::clone(&self.producer);
-        let names = self.names.clone();
-        blocking(move || {
-            producer.begin_transaction()?;
-            for output in &outputs {
-                send(&producer, &names, output)?;
+    async fn poll_reader(&mut self, limits: &Limits) -> Result<Vec<Record>> {
+        let joined_by = Instant::now() + JOIN_WAIT;
+        let mut deadline = Reader::<Assignment>::deadline(limits);
+        loop {
+            let was_assigned = self.is_assigned;
+            self.settle().await?;
+            if self.is_assigned && !was_assigned {
+                deadline = Reader::<Assignment>::deadline(limits);
             }
-            if let Some(metadata) = metadata {
-                producer.send_offsets_to_transaction(&offsets, &metadata, ASK_TIMEOUT)?;
+            if let Some(records) = self.reader.take(limits).await? {
+                return Ok(records);
             }
-            producer.commit_transaction(TRANSACTION_TIMEOUT)
-        })
-        .await
-        .unwrap_or(Err(KafkaError::Canceled))
+            let until = if self.is_assigned { deadline } else { deadline.max(joined_by) };
+            if !self.wait(until).await? {
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    /// A member without partitions has no say in the group.
+    async fn assigned(&mut self) -> Result<()> {
+        let deadline = Instant::now() + JOIN_WAIT;
+        while !self.is_assigned {
+            self.settle().await?;
+            if !self.is_assigned && !self.wait(deadline).await? {
+                return Err(LogError::Unavailable(format!("the group {} has given no partitions yet", self.group)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the commit can be made at all. Nothing has been written yet.
+    async fn check(&self, outputs: &[NewRecord], positions: &[Position]) -> Result<()> {
+        let inquirer = &self.reader.inquirer;
+        for output in outputs {
+            inquirer.check_partition(output.topic, output.partition.unwrap_or(0))?;
+            convert::check_size(output, self.max_record_bytes)?;
+        }
+        let places = self.reader.positions();
+        let mut ahead = Vec::new();
+        for position in positions {
+            if !self.topics.contains(&position.topic) {
+                let text = format!("{}/{} is not read by this member", position.topic, position.partition);
+                return Err(LogError::Refused(text));
+            }
+            inquirer.check_partition(position.topic, position.partition)?;
+            let place = places.iter().find(|at| at.topic == position.topic && at.partition == position.partition);
+            match place {
+                None => {
+                    let text = format!("{}/{} went to another member", position.topic, position.partition);
+                    return Err(LogError::Unavailable(text));
+                }
+                Some(place) if position.offset > place.offset => ahead.push(*position),
+                Some(_) => {}
+            }
+        }
+        inquirer.check(&ahead).await
+    }
+
+    async fn transact(&mut self, outputs: Vec<NewRecord>, positions: &[Position]) -> Result<()> {
+        if !positions.is_empty() {
+            self.assigned().await?;
+        }
+        self.check(&outputs, positions).await?;
+        let Some(member) = self.reader.consumer.group_metadata() else {
+            return Err(LogError::Unavailable(format!("the group {} has no metadata", self.group)));
+        };
+        let offsets = convert::list(&self.reader.inquirer.names, positions)?;
+        self.transactor.commit(Batch { outputs, offsets, member }).await?;
+        for position in positions {
+            self.reader.skip_to(*position);
+        }
+        Ok(())
+    }
+
+    fn fence<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        self.is_fenced |= matches!(outcome, Err(LogError::Fenced(_)));
+        outcome
+    }
+
+    fn check_fence(&self) -> Result<()> {
+        if self.is_fenced { Err(LogError::Fenced(self.group.clone())) } else { Ok(()) }
     }
 }
 
-/// Hands one record to the producer, waiting while its queue is full. A delivery that fails fails the transaction.
-fn send(producer: &FutureProducer, names: &Names, output: &NewRecord) -> std::result::Result<(), KafkaError> {
-    let mut record = convert::to_kafka(names, output);
-    loop {
-        match producer.send_result(record) {
-            Ok(_delivery) => return Ok(()),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                record = back;
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Err((cause, _)) => return Err(cause),
+/// Where the group stands in these partitions, or their earliest record where it has no position: for the consumer,
+/// and as we say it.
+fn starts(
+    consumer: &StreamConsumer<Assignment>,
+    inquirer: &Inquirer,
+    given: &[(String, i32)],
+) -> Result<(TopicPartitionList, Vec<Position>)> {
+    let mut asked = TopicPartitionList::new();
+    for (topic, partition) in given {
+        asked.add_partition(topic, *partition);
+    }
+    let committed = consumer.committed_offsets(asked, ASK_TIMEOUT).map_err(convert::unavailable)?;
+    let mut starts = TopicPartitionList::new();
+    let mut places = Vec::new();
+    for element in committed.elements() {
+        element.error().map_err(convert::unavailable)?;
+        let topic = inquirer.names.topic(element.topic())?;
+        let start = match element.offset() {
+            KafkaOffset::Offset(at) => (KafkaOffset::Offset(at), convert::offset(at)?),
+            _ => (KafkaOffset::Beginning, 0),
+        };
+        starts.add_partition_offset(element.topic(), element.partition(), start.0).map_err(convert::unavailable)?;
+        places.push(convert::position(topic, element.partition(), 0)?);
+        if let Some(place) = places.last_mut() {
+            place.offset = start.1;
         }
     }
+    fill_earliest(inquirer, &starts, &mut places)?;
+    Ok((starts, places))
+}
+
+/// The places of partitions that are read from the beginning.
+fn fill_earliest(inquirer: &Inquirer, starts: &TopicPartitionList, places: &mut [Position]) -> Result<()> {
+    for (element, place) in starts.elements().iter().zip(places) {
+        if element.offset() == KafkaOffset::Beginning {
+            let bounds = inquirer.find_bounds(place.topic, End::Committed)?;
+            let held = bounds.iter().find(|held| held.partition == place.partition);
+            place.offset = held.map_or(0, |held| held.earliest);
+        }
+    }
+    Ok(())
 }
 
 #[async_trait]
 impl Member for KafkaMember {
     async fn poll(&mut self, limits: &Limits) -> Result<Vec<Record>> {
-        let deadline = Instant::now() + limits.wait.max(AT_LEAST);
-        loop {
-            self.consumer.context().changed.store(false, Ordering::SeqCst);
-            let left = Limits { wait: deadline.saturating_duration_since(Instant::now()), ..*limits };
-            let records = gather(&self.consumer, &self.names, &left).await?;
-            let changed = self.consumer.context().changed.load(Ordering::SeqCst);
-            if changed && !records.is_empty() {
-                // Read across a change of the assignment: whose they are now is uncertain, so they are read again.
-                self.rewind()?;
-            } else if !records.is_empty() || Instant::now() >= deadline {
-                return Ok(records);
-            }
-        }
+        self.check_fence()?;
+        let polled = self.poll_reader(limits).await;
+        self.fence(polled)
     }
 
     async fn commit(&mut self, outputs: Vec<NewRecord>, positions: &[Position]) -> Result<()> {
-        let Err(cause) = self.transact(outputs, positions).await else { return Ok(()) };
-        let failure = failure(&self.group, cause);
-        if !matches!(failure, LogError::Fenced(_)) {
-            let producer = Arc::clone(&self.producer);
-            let aborted = blocking(move || producer.abort_transaction(ASK_TIMEOUT)).await?;
-            if let Err(cause) = aborted {
-                tracing::warn!(group = self.group, %cause, "a transaction could not be aborted");
-            }
-            self.rewind()?;
-        }
-        Err(failure)
+        self.check_fence()?;
+        let committed = self.transact(outputs, positions).await;
+        self.fence(committed)
     }
-}
 
-fn failure(group: &str, cause: KafkaError) -> LogError {
-    let fenced = match &cause {
-        KafkaError::Transaction(error) => error.is_fatal(),
-        other => matches!(
-            other.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::Fenced | RDKafkaErrorCode::FencedInstanceId | RDKafkaErrorCode::ProducerFenced)
-        ),
-    };
-    if fenced { LogError::Fenced(group.to_owned()) } else { convert::unavailable(cause) }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|cause| LogError::Unavailable(cause.to_string()))
-}
-
-fn unique() -> u128 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+    fn positions(&self) -> Vec<Position> {
+        self.reader.positions()
+    }
 }

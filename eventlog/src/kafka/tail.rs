@@ -1,31 +1,55 @@
 //! A reader without a group.
 
-use async_trait::async_trait;
-use rdkafka::consumer::{Consumer as _, StreamConsumer};
-use schemas::{Position, Record};
+use std::sync::Arc;
 
-use super::names::Names;
-use super::{AT_LEAST, KafkaSettings, convert, gather};
+use async_trait::async_trait;
+use rdkafka::consumer::{Consumer as _, DefaultConsumerContext, StreamConsumer};
+use schemas::{Position, Record};
+use tokio::time::timeout_at;
+
+use super::convert;
+use super::inquirer::Inquirer;
+use super::reader::Reader;
+use super::settings::KafkaSettings;
 use crate::{Limits, Result, Tail};
 
 pub(super) struct KafkaTail {
-    consumer: StreamConsumer,
-    names: Names,
+    reader: Reader<DefaultConsumerContext>,
+    /// Where it starts, until the first poll: nothing is fetched that nobody asked for.
+    from: Option<Vec<Position>>,
 }
 
 impl KafkaTail {
-    pub(super) fn start(settings: &KafkaSettings, names: &Names, from: &[Position]) -> Result<Self> {
-        let consumer: StreamConsumer =
-            settings.consumer_config(&names.group("postlog-tail")).create().map_err(convert::unavailable)?;
-        consumer.assign(&convert::list(names, from)?).map_err(convert::unavailable)?;
-        Ok(Self { consumer, names: names.clone() })
+    pub fn new(settings: &KafkaSettings, inquirer: &Arc<Inquirer>, from: &[Position]) -> Result<Self> {
+        let config = settings.consumer_config(&inquirer.names.group("postlog-tail"));
+        let consumer: StreamConsumer = config.create().map_err(convert::unavailable)?;
+        let mut reader = Reader::new(consumer, inquirer);
+        reader.start_at(from);
+        Ok(Self { reader, from: Some(from.to_vec()) })
     }
 }
 
 #[async_trait]
 impl Tail for KafkaTail {
     async fn poll(&mut self, limits: &Limits) -> Result<Vec<Record>> {
-        let limits = Limits { wait: limits.wait.max(AT_LEAST), ..*limits };
-        gather(&self.consumer, &self.names, &limits).await
+        let deadline = Reader::<DefaultConsumerContext>::deadline(limits);
+        if let Some(from) = &self.from {
+            let list = convert::list(&self.reader.inquirer.names, from)?;
+            self.reader.consumer.assign(&list).map_err(convert::unavailable)?;
+            self.from = None;
+        }
+        loop {
+            if let Some(records) = self.reader.take(limits).await? {
+                return Ok(records);
+            }
+            match timeout_at(deadline, self.reader.wait()).await {
+                Ok(waited) => waited?,
+                Err(_) => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    fn positions(&self) -> Vec<Position> {
+        self.reader.positions()
     }
 }

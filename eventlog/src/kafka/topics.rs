@@ -13,9 +13,13 @@ use schemas::topic::{Kept, Partitions};
 use tokio::time::Instant;
 
 use super::names::Names;
-use super::{ASK_TIMEOUT, KafkaSettings, RECORD_OVERHEAD_BYTES, convert};
+use super::settings::KafkaSettings;
+use super::{ASK_TIMEOUT, convert};
 use crate::{LogError, Result};
 
+/// How long to wait before topics are made again, and before it is asked again whether they are there.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+const APPEAR_WAIT: Duration = Duration::from_millis(50);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) fn admin_options() -> AdminOptions {
@@ -25,7 +29,9 @@ pub(super) fn admin_options() -> AdminOptions {
 /// The id of the cluster, once a broker answers; a line a second says what is waited for.
 pub(super) async fn wait_for_broker(inquirer: &Arc<BaseConsumer>, settings: &KafkaSettings) -> Result<String> {
     let deadline = Instant::now() + settings.start_timeout;
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
+        ticks.tick().await;
         let asked = Arc::clone(inquirer);
         let id = tokio::task::spawn_blocking(move || asked.client().fetch_cluster_id(Duration::from_secs(1)))
             .await
@@ -44,8 +50,29 @@ pub(super) async fn wait_for_broker(inquirer: &Arc<BaseConsumer>, settings: &Kaf
     }
 }
 
-/// Makes the topics that are missing, checks the others, and says how many partitions each has.
+/// Makes the topics that are missing, checks the others, and says how many partitions each has. A cluster that has
+/// just begun to answer may take its time over it.
 pub(super) async fn ensure(
+    admin: &AdminClient<DefaultClientContext>,
+    inquirer: &Arc<BaseConsumer>,
+    names: &Names,
+    settings: &KafkaSettings,
+) -> Result<BTreeMap<Topic, u32>> {
+    let deadline = Instant::now() + settings.start_timeout;
+    loop {
+        let error = match try_to_ensure(admin, inquirer, names, settings).await {
+            Err(error) if error.is_transient() => error,
+            done => return done,
+        };
+        if Instant::now() >= deadline {
+            return Err(error);
+        }
+        tracing::info!(%error, "waiting for the topics");
+        tokio::time::sleep(RETRY_WAIT).await;
+    }
+}
+
+async fn try_to_ensure(
     admin: &AdminClient<DefaultClientContext>,
     inquirer: &Arc<BaseConsumer>,
     names: &Names,
@@ -53,11 +80,11 @@ pub(super) async fn ensure(
 ) -> Result<BTreeMap<Topic, u32>> {
     let existing = partitions(inquirer, names).await?;
     let missing: Vec<Topic> = Topic::ALL.into_iter().filter(|topic| !existing.contains_key(topic)).collect();
+    check(admin, names, settings, &existing).await?;
     if !missing.is_empty() {
         create(admin, names, settings, &missing).await?;
     }
-    check(admin, names, settings, &existing).await?;
-    let deadline = Instant::now() + settings.start_timeout;
+    let deadline = Instant::now() + ASK_TIMEOUT;
     loop {
         let found = partitions(inquirer, names).await?;
         if Topic::ALL.iter().all(|topic| found.contains_key(topic)) {
@@ -66,7 +93,7 @@ pub(super) async fn ensure(
         if Instant::now() >= deadline {
             return Err(LogError::Unavailable("the topics that were made do not appear".into()));
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(APPEAR_WAIT).await;
     }
 }
 
@@ -76,7 +103,7 @@ fn one_count(found: BTreeMap<Topic, u32>) -> Result<BTreeMap<Topic, u32>> {
     for (topic, count) in &found {
         let wanted = if topic.partitions() == Partitions::One { 1 } else { raw };
         if *count != wanted {
-            return Err(LogError::Damaged(format!("{topic} has {count} partitions and needs {wanted}")));
+            return Err(LogError::Refused(format!("{topic} has {count} partitions and needs {wanted}")));
         }
     }
     Ok(found)
@@ -104,7 +131,7 @@ async fn partitions(inquirer: &Arc<BaseConsumer>, names: &Names) -> Result<BTree
 /// What the broker is told of a topic.
 fn wanted(topic: Topic, settings: &KafkaSettings) -> BTreeMap<&'static str, String> {
     let mut config = BTreeMap::new();
-    config.insert("max.message.bytes", (settings.max_record_bytes + RECORD_OVERHEAD_BYTES).to_string());
+    config.insert("max.message.bytes", settings.message_bytes().to_string());
     let compacted = topic.kept() == Kept::Compacted;
     config.insert("cleanup.policy", if compacted { "compact" } else { "delete" }.to_owned());
     let retention = match topic.kept() {
@@ -166,7 +193,7 @@ async fn check(
             compare(*topic, key, &wanted, &found, &mut fatal);
         }
     }
-    if fatal.is_empty() { Ok(()) } else { Err(LogError::Damaged(fatal.join("; "))) }
+    if fatal.is_empty() { Ok(()) } else { Err(LogError::Refused(fatal.join("; "))) }
 }
 
 fn compare(topic: Topic, key: &str, wanted: &str, found: &ConfigResource, fatal: &mut Vec<String>) {
@@ -175,13 +202,41 @@ fn compare(topic: Topic, key: &str, wanted: &str, found: &ConfigResource, fatal:
         return;
     }
     let text = format!("{topic} has {key}={value}, and {wanted} was expected");
-    let too_small = key == "max.message.bytes"
-        && value.parse::<u64>().unwrap_or(0) < wanted.parse::<u64>().unwrap_or(u64::MAX)
-        && topic == Topic::MailRaw;
-    let loses = key == "cleanup.policy" && topic.kept() != Kept::Compacted;
-    if too_small || loses {
+    if loses_mail(topic, key, wanted, value) {
         fatal.push(text);
     } else {
         tracing::warn!(topic = topic.name(), setting = key, "{text}");
+    }
+}
+
+/// Whether the topic would refuse what was announced as welcome, or give up what it is to keep.
+fn loses_mail(topic: Topic, key: &str, wanted: &str, value: &str) -> bool {
+    // Below zero is for ever.
+    let number = |text: &str| text.parse::<i64>().map_or(0, |number| if number < 0 { i64::MAX } else { number });
+    let is_smaller = number(value) < number(wanted);
+    let keeps_mail = matches!(topic.kept(), Kept::RawRetention | Kept::ForEver);
+    match key {
+        "max.message.bytes" => is_smaller && topic == Topic::MailRaw,
+        "cleanup.policy" => topic.kept() != Kept::Compacted,
+        "retention.ms" => is_smaller && keeps_mail,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mismatch_is_fatal_only_where_mail_could_be_lost() {
+        assert!(loses_mail(Topic::MailRaw, "max.message.bytes", "100", "99"));
+        assert!(!loses_mail(Topic::MailRaw, "max.message.bytes", "100", "101"));
+        assert!(!loses_mail(Topic::MailActions, "max.message.bytes", "100", "99"));
+        assert!(loses_mail(Topic::MailRaw, "cleanup.policy", "delete", "compact"));
+        assert!(!loses_mail(Topic::SpamModels, "cleanup.policy", "compact", "delete"));
+        assert!(loses_mail(Topic::MailRaw, "retention.ms", "1000", "999"));
+        assert!(!loses_mail(Topic::MailRaw, "retention.ms", "1000", "-1"));
+        assert!(loses_mail(Topic::Accounts, "retention.ms", "-1", "604800000"));
+        assert!(!loses_mail(Topic::MailParsed, "retention.ms", "-1", "604800000"));
     }
 }

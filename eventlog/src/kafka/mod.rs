@@ -120,7 +120,7 @@ impl Log for KafkaLog {
 
     async fn tail(&self, from: &[Position]) -> Result<Box<dyn Tail>> {
         self.inquirer.check(from).await?;
-        Ok(Box::new(tail::KafkaTail::new(&self.settings, &self.inquirer, from)?))
+        Ok(Box::new(tail::KafkaTail::start(&self.settings, &self.inquirer, from).await?))
     }
 
     async fn bounds(&self, topic: Topic) -> Result<Vec<Bounds>> {

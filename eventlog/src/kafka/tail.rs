@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rdkafka::consumer::{Consumer as _, DefaultConsumerContext, StreamConsumer};
-use schemas::{Position, Record};
+use schemas::{Position, Record, Topic};
 use tokio::time::timeout_at;
 
-use super::convert;
 use super::inquirer::Inquirer;
+use super::names::Names;
 use super::reader::Reader;
 use super::settings::KafkaSettings;
-use crate::{Limits, Result, Tail};
+use super::{ASK_TIMEOUT, convert};
+use crate::{Limits, LogError, Result, Tail};
 
 pub(super) struct KafkaTail {
     reader: Reader<DefaultConsumerContext>,
@@ -20,13 +21,26 @@ pub(super) struct KafkaTail {
 }
 
 impl KafkaTail {
-    pub fn new(settings: &KafkaSettings, inquirer: &Arc<Inquirer>, from: &[Position]) -> Result<Self> {
+    pub async fn start(settings: &KafkaSettings, inquirer: &Arc<Inquirer>, from: &[Position]) -> Result<Self> {
         let config = settings.consumer_config(&inquirer.names.group("postlog-tail"));
         let consumer: StreamConsumer = config.create().map_err(convert::unavailable)?;
         let mut reader = Reader::new(consumer, inquirer);
         reader.start_at(from);
+        let (consumer, names) = (Arc::clone(&reader.consumer), Arc::clone(&inquirer.names));
+        let mut topics: Vec<Topic> = from.iter().map(|position| position.topic).collect();
+        topics.dedup();
+        let connected = tokio::task::spawn_blocking(move || connect(&consumer, &names, &topics));
+        connected.await.map_err(|cause| LogError::Unavailable(cause.to_string()))??;
         Ok(Self { reader, from: Some(from.to_vec()) })
     }
+}
+
+/// A partition whose leader is not known yet is looked at again after a second only: it is asked for beforehand.
+fn connect(consumer: &StreamConsumer, names: &Names, topics: &[Topic]) -> Result<()> {
+    for topic in topics {
+        consumer.fetch_metadata(Some(names.of(*topic)), ASK_TIMEOUT).map_err(convert::unavailable)?;
+    }
+    Ok(())
 }
 
 #[async_trait]

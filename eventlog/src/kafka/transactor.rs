@@ -18,6 +18,8 @@ use crate::{LogError, Result, metric};
 const PRODUCERS: usize = 2;
 /// How long to wait for room in the producer's queue before it is tried again.
 const QUEUE_WAIT: Duration = Duration::from_millis(1);
+/// How long to wait before it is looked again whether the broker has everything.
+const SENT_WAIT: Duration = Duration::from_micros(200);
 
 pub(super) struct Transactor {
     group: String,
@@ -98,7 +100,16 @@ fn transact(producer: &FutureProducer, names: &Names, batch: &Batch) -> std::res
     if batch.offsets.count() > 0 {
         producer.send_offsets_to_transaction(&batch.offsets, &batch.member, ASK_TIMEOUT)?;
     }
+    wait_until_sent(producer);
     producer.commit_transaction(TRANSACTION_TIMEOUT)
+}
+
+/// The library's own flush looks every 100 ms only; this makes it a matter of the broker's answers.
+fn wait_until_sent(producer: &FutureProducer) {
+    let deadline = Instant::now() + TRANSACTION_TIMEOUT;
+    while producer.in_flight_count() > 0 && Instant::now() < deadline {
+        std::thread::sleep(SENT_WAIT);
+    }
 }
 
 fn abort(producer: &FutureProducer, group: &str) {

@@ -7,3 +7,4 @@ mod broker;
 mod contract;
 mod faults;
 mod nodes;
+mod topics;

@@ -99,7 +99,17 @@ async fn partitions_that_change_hands_lose_and_double_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_nodes_share_the_partitions() {
     let bench = BrokerBench::new(PARTITIONS).await;
-    let (one, other) = (bench.open_as("one").await, bench.open_as("other").await);
+    share(bench.open_as("one").await.as_ref(), bench.open_as("other").await.as_ref()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_without_a_node_share_the_partitions() {
+    let mut bench = BrokerBench::new(PARTITIONS).await;
+    bench.settings.node_id = None;
+    share(bench.open_log().await.as_ref(), bench.open_log().await.as_ref()).await;
+}
+
+async fn share(one: &dyn Log, other: &dyn Log) {
     let mut first = one.join("g", &[Topic::MailRaw]).await.unwrap();
     let mut second = other.join("g", &[Topic::MailRaw]).await.unwrap();
     let deadline = Instant::now() + AT_MOST;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::bench::settings;
 use super::broker::Broker;
+use super::nodes::{self, FACTS, PARTITIONS};
 
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(3);
 /// No recovery takes as long; only a failing test waits for it.
@@ -95,4 +96,25 @@ async fn the_start_goes_on_when_the_broker_comes() {
     broker.signal(Signal::CONT);
     let log = opening.await.unwrap().unwrap();
     log.append(vec![account("a")]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_outlives_a_broker_that_is_killed_under_it_and_loses_and_doubles_nothing() {
+    const EACH: u32 = 400;
+    let broker = Broker::start().await;
+    let settings = KafkaSettings { partitions: PARTITIONS, ..impatient(&broker) };
+    let log = KafkaLog::open(settings).await.unwrap();
+    let (stop, ran) = nodes::run(&log);
+    let raw = |number: u32| NewRecord::new(Topic::MailRaw, "key", number.to_string()).in_partition(number % PARTITIONS);
+    log.append((0..EACH).map(raw).collect()).await.unwrap();
+    // The group is at work.
+    nodes::values(&log, FACTS, 1).await;
+    broker.signal(Signal::KILL);
+    broker.start_again().await;
+    append_at_last(&log, "the broker is back").await;
+    log.append((EACH..2 * EACH).map(raw).collect()).await.unwrap();
+    let facts = nodes::values(&log, FACTS, 2 * EACH as usize).await;
+    assert_eq!(facts, nodes::values(&log, Topic::MailRaw, 2 * EACH as usize).await);
+    stop.cancel();
+    ran.await.unwrap().unwrap();
 }

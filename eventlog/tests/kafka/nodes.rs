@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::bench::BrokerBench;
 
-const PARTITIONS: Partition = 3;
-const FACTS: Topic = Topic::MailParsed;
+pub const PARTITIONS: Partition = 3;
+pub const FACTS: Topic = Topic::MailParsed;
 const AT_MOST: Duration = Duration::from_secs(90);
 const POLL: Limits = Limits { records: 1000, bytes: 1 << 20, wait: Duration::from_millis(200) };
 
@@ -37,7 +37,7 @@ impl Stage for Copies {
     }
 }
 
-fn run(log: &Arc<KafkaLog>) -> (CancellationToken, JoinHandle<Result<()>>) {
+pub fn run(log: &Arc<KafkaLog>) -> (CancellationToken, JoinHandle<Result<()>>) {
     let shutdown = CancellationToken::new();
     let (log, ending) = (Arc::clone(log) as Arc<dyn Log>, shutdown.clone());
     let settings = RunSettings { limits: BatchLimits { records: 7, bytes: 1 << 20 }, ..RunSettings::default() };
@@ -51,23 +51,23 @@ async fn append(log: &KafkaLog, numbers: std::ops::Range<u32>) {
     log.append(numbers.map(raw).collect()).await.unwrap();
 }
 
-/// How often each fact is there, once there are as many different ones as wanted.
-async fn facts(log: &KafkaLog, wanted: usize) -> BTreeMap<String, usize> {
-    let from: Vec<_> = (0..PARTITIONS).map(|partition| Position::new(FACTS, partition, 0)).collect();
+/// How often each value stands on the topic, once there are as many different ones as wanted.
+pub async fn values(log: &KafkaLog, topic: Topic, wanted: usize) -> BTreeMap<String, usize> {
+    let from: Vec<_> = (0..PARTITIONS).map(|partition| Position::new(topic, partition, 0)).collect();
     let mut tail = log.tail(&from).await.unwrap();
     let mut seen = BTreeMap::new();
     let deadline = Instant::now() + AT_MOST;
-    while seen.len() < wanted {
-        assert!(Instant::now() < deadline, "{} of {wanted} facts came", seen.len());
-        for record in tail.poll(&POLL).await.unwrap() {
+    // What is doubled may come behind the last that was missing: it is read on until nothing comes.
+    loop {
+        let polled = tail.poll(&POLL).await.unwrap();
+        if polled.is_empty() && seen.len() >= wanted {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "{} of {wanted} values came", seen.len());
+        for record in polled {
             *seen.entry(String::from_utf8(record.value.unwrap().to_vec()).unwrap()).or_insert(0) += 1;
         }
     }
-    // What is doubled may come behind the last that was missing.
-    for record in tail.poll(&POLL).await.unwrap() {
-        *seen.entry(String::from_utf8(record.value.unwrap().to_vec()).unwrap()).or_insert(0) += 1;
-    }
-    seen
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,13 +81,13 @@ async fn partitions_that_change_hands_lose_and_double_nothing() {
     let (stop_other, ran_other) = run(&other);
     for round in 2..6 {
         append(&one, round * 300..(round + 1) * 300).await;
-        facts(&one, (round as usize) * 300).await;
+        values(&one, FACTS, (round as usize) * 300).await;
     }
     // The first goes, and the second takes what it had.
     stop_one.cancel();
     ran_one.await.unwrap().unwrap();
     append(&one, 1800..2100).await;
-    let seen = facts(&other, 2100).await;
+    let seen = values(&other, FACTS, 2100).await;
     let doubled: Vec<_> = seen.iter().filter(|(_, count)| **count != 1).collect();
     assert!(doubled.is_empty(), "{doubled:?}");
     stop_other.cancel();

@@ -8,7 +8,7 @@ mod places;
 mod records;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -73,9 +73,11 @@ pub(crate) fn texts(records: &[Record]) -> Vec<String> {
 /// Polls until there are `count` records.
 async fn tail_of(tail: &mut dyn Tail, count: usize) -> Vec<Record> {
     let mut records = Vec::new();
+    let deadline = Instant::now() + AT_MOST;
     while records.len() < count {
+        // A poll may end without a record: the position has moved over what holds none.
         let more = tail.poll(&SOON).await.unwrap();
-        assert!(!more.is_empty(), "only {} of {count} records came", records.len());
+        assert!(!more.is_empty() || Instant::now() < deadline, "only {} of {count} records came", records.len());
         records.extend(more);
     }
     records
@@ -84,12 +86,27 @@ async fn tail_of(tail: &mut dyn Tail, count: usize) -> Vec<Record> {
 /// Polls until there are `count` records.
 async fn poll_of(member: &mut dyn Member, count: usize) -> Vec<Record> {
     let mut records = Vec::new();
+    let deadline = Instant::now() + AT_MOST;
     while records.len() < count {
+        // A poll may end without a record: the position has moved over what holds none.
         let more = member.poll(&SOON).await.unwrap();
-        assert!(!more.is_empty(), "only {} of {count} records came", records.len());
+        assert!(!more.is_empty() || Instant::now() < deadline, "only {} of {count} records came", records.len());
         records.extend(more);
     }
     records
+}
+
+/// Everything from the earliest record to the end that the partition has now, without what holds no records.
+async fn all_of(log: &dyn Log, topic: Topic, partition: Partition) -> Vec<String> {
+    let bounds = log.bounds(topic).await.unwrap()[partition as usize];
+    let mut tail = log.tail(&[at(topic, partition, bounds.earliest)]).await.unwrap();
+    let mut records = Vec::new();
+    let deadline = Instant::now() + AT_MOST;
+    while tail.positions()[0].offset < bounds.end {
+        assert!(Instant::now() < deadline, "the end does not come: {:?} of {bounds:?}", tail.positions());
+        records.extend(tail.poll(&SOON).await.unwrap());
+    }
+    texts(&records)
 }
 
 fn at(topic: Topic, partition: Partition, offset: Offset) -> Position {

@@ -109,15 +109,15 @@ impl<T: Send + Sync + 'static> Follower<T> {
             let records = tail.poll(&BATCH).await?;
             *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = None;
             backoff.reset();
-            let Some(last) = records.last() else { continue };
-            let next = last.position.next().offset;
-            {
+            // Not the last record: what stands behind it may hold no records.
+            let Some(next) = tail.positions().first().map(|at| at.offset) else { continue };
+            if !records.is_empty() {
                 let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
                 for record in &records {
                     (self.fold)(&mut table, record);
                 }
             }
-            self.reached.send_replace(next);
+            self.reached.send_if_modified(|reached| std::mem::replace(reached, next) != next);
         }
     }
 }

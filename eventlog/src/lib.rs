@@ -1,4 +1,4 @@
-//! The log: topics, partitions, offsets and groups, behind one trait with two bodies (embedded here, Kafka later), and
+//! The log: topics, partitions, offsets and groups, behind one trait with two bodies (embedded, and on Kafka), and
 //! the runner, which alone moves positions. It knows nothing of what the records mean.
 
 #[cfg(any(test, feature = "contract"))]
@@ -6,6 +6,8 @@ pub mod contract;
 pub mod cursor;
 pub mod embedded;
 pub mod follow;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod metric;
 pub mod partition;
 pub mod progress;
@@ -111,13 +113,18 @@ pub trait Log: Send + Sync + 'static {
 /// A reader in a group.
 #[async_trait]
 pub trait Member: Send {
-    /// The next records in order of offset within each partition; empty when none came in time.
+    /// The next records in order of offset within each partition; empty when none came in time, or when the positions
+    /// have moved over what holds no records.
     async fn poll(&mut self, limits: &Limits) -> Result<Vec<Record>>;
 
-    /// Appends the outputs and moves the group's positions, both or neither. Outputs are readable when it returns, and
-    /// need not be durable: they can be computed again. A member goes on at a position that is ahead of what it has
+    /// Appends the outputs and moves the group's positions, both or neither. Outputs are readable when it returns (on
+    /// Kafka within milliseconds: its brokers end a transaction after they have answered for it), and need not be
+    /// durable: they can be computed again. A member goes on at a position that is ahead of what it has
     /// polled: so it gets past a record that can't be read.
     async fn commit(&mut self, outputs: Vec<NewRecord>, positions: &[Position]) -> Result<()>;
+
+    /// Where it goes on in each partition that it has now: behind what it was given, and behind what holds no records.
+    fn positions(&self) -> Vec<Position>;
 }
 
 /// A reader without a group.
@@ -125,4 +132,7 @@ pub trait Member: Send {
 pub trait Tail: Send {
     /// As [`Member::poll`].
     async fn poll(&mut self, limits: &Limits) -> Result<Vec<Record>>;
+
+    /// As [`Member::positions`]. At the end of a partition it is the end, whatever stands there last.
+    fn positions(&self) -> Vec<Position>;
 }

@@ -10,7 +10,7 @@ pub const GROUP_APPENDS: &str = "postlog_log_group_appends";
 pub const SYNC_SECONDS: &str = "postlog_log_sync_seconds";
 /// Histogram, by `group`: how long the commit of a batch took.
 pub const COMMIT_SECONDS: &str = "postlog_log_commit_seconds";
-/// Gauge, by `group` and `topic`: records that stand on the topic and were not handled yet.
+/// Gauge, by `group` and `topic`: records that stand on this process's partitions of the topic and were not handled yet.
 pub const GROUP_LAG: &str = "postlog_log_group_lag_records";
 /// Histogram, by `group`: records handled in one batch.
 pub const BATCH_RECORDS: &str = "postlog_log_batch_records";
@@ -20,3 +20,7 @@ pub const DEAD_LETTERS: &str = "postlog_log_dead_letters_total";
 pub const CLOSED: &str = "postlog_log_closed";
 /// Counter: appends that were refused because the disk is nearly full.
 pub const REFUSED_FULL: &str = "postlog_log_refused_full_total";
+/// Histogram, by `group`: how long a transaction on Kafka took.
+pub const TRANSACTION_SECONDS: &str = "postlog_log_transaction_seconds";
+/// Gauge: records that wait in the producer for Kafka's acknowledgement.
+pub const PRODUCER_QUEUE: &str = "postlog_log_producer_queue_records";

@@ -1,6 +1,6 @@
 //! Groups: positions that survive, outputs that come with them, and one member at a time.
 
-use super::{Bench, NOW, append_each, at, last_partition, poll_of, record, tail_of, texts};
+use super::{Bench, NOW, all_of, append_each, at, last_partition, poll_of, record, tail_of, texts};
 use crate::LogError;
 use schemas::Topic;
 
@@ -75,9 +75,12 @@ pub async fn a_second_member_fences_the_first(bench: &dyn Bench) {
     assert!(matches!(fenced, Err(LogError::Fenced(_))), "{fenced:?}");
     let polled = first.poll(&NOW).await;
     assert!(matches!(polled, Err(LogError::Fenced(_))), "{polled:?}");
-    assert_eq!(log.bounds(FACTS).await.unwrap()[0].end, 0);
+    assert!(all_of(log.as_ref(), FACTS, 0).await.is_empty());
     let records = poll_of(second.as_mut(), 1).await;
     second.commit(vec![record(FACTS, 0, "good")], &[records[0].position.next()]).await.unwrap();
+    let mut tail = log.tail(&[at(FACTS, 0, 0)]).await.unwrap();
+    assert_eq!(texts(&tail_of(tail.as_mut(), 1).await), ["good"]);
+    assert_eq!(all_of(log.as_ref(), FACTS, 0).await, ["good"]);
     assert_eq!(log.committed("g").await.unwrap(), [at(RAW, 0, 1)]);
     drop((first, second));
     bench.stop(log).await;
@@ -100,9 +103,10 @@ pub async fn outputs_and_positions_are_committed_together(bench: &dyn Bench) {
     bench.kill(log).await;
     let log = bench.open().await;
     let moved = log.committed("g").await.unwrap() == [at(RAW, partition, 2)];
-    let facts = log.bounds(FACTS).await.unwrap()[partition as usize].end;
-    let routes = log.bounds(Topic::MailRouted).await.unwrap()[partition as usize].end;
-    assert_eq!((facts, routes), if moved { (1, 1) } else { (0, 0) });
+    let facts = all_of(log.as_ref(), FACTS, partition).await;
+    let routes = all_of(log.as_ref(), Topic::MailRouted, partition).await;
+    let wanted = if moved { [vec!["fact"], vec!["route"]] } else { [Vec::new(), Vec::new()] };
+    assert_eq!([facts, routes], wanted);
     bench.stop(log).await;
 }
 
@@ -119,6 +123,8 @@ pub async fn a_refused_commit_changes_nothing(bench: &dyn Bench) {
     assert!(matches!(beyond, Err(LogError::OutOfRange { .. })), "{beyond:?}");
     let foreign = member.commit(vec![record(FACTS, 0, "small")], &[at(Topic::Accounts, 0, 0)]).await;
     assert!(matches!(foreign, Err(LogError::Refused(_))), "{foreign:?}");
+    let nowhere = member.commit(vec![record(FACTS, bench.partitions(), "small")], &[next]).await;
+    assert!(matches!(nowhere, Err(LogError::Refused(_))), "{nowhere:?}");
     assert_eq!(log.bounds(FACTS).await.unwrap()[0].end, 0);
     assert!(log.committed("g").await.unwrap().is_empty());
     member.commit(vec![record(FACTS, 0, "small")], &[next]).await.unwrap();
@@ -141,20 +147,46 @@ pub async fn a_group_whose_position_is_gone_is_out_of_range(bench: &dyn Bench) {
     bench.stop(log).await;
 }
 
-/// A member reads several topics, and a busy one does not starve the other.
+/// A member reads several topics, and a busy one does not starve the other: what stands there comes long before the
+/// busy one is through.
 pub async fn a_member_reads_every_topic_that_it_named(bench: &dyn Bench) {
+    const MANY: usize = 2000;
     let log = bench.open().await;
-    let many: Vec<_> = (0..50).map(|number| record(RAW, 0, &number.to_string())).collect();
+    let many: Vec<_> = (0..MANY).map(|number| record(RAW, 0, &number.to_string())).collect();
     log.append(many).await.unwrap();
     append_each(log.as_ref(), Topic::MailActions, 0, &["action"]).await;
     let mut member = log.join("g", &[RAW, Topic::MailActions]).await.unwrap();
     let few = crate::Limits { records: 5, ..NOW };
     let mut seen = Vec::new();
-    for _ in 0..2 {
-        seen.extend(texts(&member.poll(&few).await.unwrap()));
+    while !(seen.contains(&"action".to_owned()) && seen.contains(&"0".to_owned())) {
+        let polled = texts(&member.poll(&few).await.unwrap());
+        assert!(!polled.is_empty() && seen.len() < MANY / 2, "{seen:?}");
+        seen.extend(polled);
     }
-    assert!(seen.contains(&"action".to_owned()), "{seen:?}");
-    assert!(seen.contains(&"0".to_owned()), "{seen:?}");
+    drop(member);
+    bench.stop(log).await;
+}
+
+/// Whoever reads comes to the end that the log names, whatever stands there last: a commit above all.
+pub async fn a_reader_comes_to_the_end_behind_a_commit(bench: &dyn Bench) {
+    let partition = last_partition(bench);
+    let log = bench.open().await;
+    append_each(log.as_ref(), RAW, partition, &["a", "b"]).await;
+    let mut member = log.join("g", &[RAW]).await.unwrap();
+    for polled in poll_of(member.as_mut(), 2).await {
+        let fact = record(FACTS, partition, &format!("fact of {}", texts(std::slice::from_ref(&polled))[0]));
+        member.commit(vec![fact], &[polled.position.next()]).await.unwrap();
+    }
+    let mut tail = log.tail(&[at(FACTS, partition, 0)]).await.unwrap();
+    tail_of(tail.as_mut(), 2).await;
+    assert_eq!(all_of(log.as_ref(), FACTS, partition).await, ["fact of a", "fact of b"]);
+    let end = log.bounds(FACTS).await.unwrap()[partition as usize].end;
+    let mut tail = log.tail(&[at(FACTS, partition, end)]).await.unwrap();
+    assert!(tail.poll(&NOW).await.unwrap().is_empty());
+    assert_eq!(tail.positions(), [at(FACTS, partition, end)]);
+    let mut place = member.positions();
+    place.retain(|place| place.partition == partition);
+    assert_eq!(place, [at(RAW, partition, 2)]);
     drop(member);
     bench.stop(log).await;
 }

@@ -58,6 +58,11 @@ impl Reader {
         }
     }
 
+    fn positions(&self) -> Vec<Position> {
+        let places = self.places.iter();
+        places.map(|(&(topic, partition), &offset)| Position::new(topic, partition, offset)).collect()
+    }
+
     /// The places at which there is something, the one whose turn it is first.
     fn ready(&mut self) -> Result<Vec<Position>> {
         let mut ready = Vec::new();
@@ -120,6 +125,10 @@ impl Tail for EmbeddedTail {
     async fn poll(&mut self, limits: &Limits) -> Result<Vec<Record>> {
         self.reader.poll(limits).await
     }
+
+    fn positions(&self) -> Vec<Position> {
+        self.reader.positions()
+    }
 }
 
 pub(super) struct EmbeddedMember {
@@ -164,6 +173,10 @@ impl Member for EmbeddedMember {
             *place = position.offset.max(*place);
         }
         Ok(())
+    }
+
+    fn positions(&self) -> Vec<Position> {
+        self.reader.positions()
     }
 }
 

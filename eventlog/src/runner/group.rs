@@ -104,12 +104,12 @@ impl Runner {
                 polled => polled?,
             };
             if records.is_empty() {
-                self.measure_lag().await;
+                self.measure_lag(member.positions()).await;
                 continue;
             }
             self.handle(member.as_mut(), records).await?;
             self.backoff.reset();
-            self.measure_lag().await;
+            self.measure_lag(member.positions()).await;
         }
     }
 
@@ -180,18 +180,19 @@ impl Runner {
         Ok(())
     }
 
-    async fn measure_lag(&mut self) {
+    /// Of the partitions that this member has: those of the other members are theirs to tell. Every record that it was
+    /// given is committed by now.
+    async fn measure_lag(&mut self, positions: Vec<Position>) {
         if self.lag_measured.is_some_and(|at| at.elapsed() < LAG_EVERY) {
             return;
         }
         self.lag_measured = Some(Instant::now());
-        let Ok(committed) = self.log.committed(&self.group).await else { return };
         for &topic in &self.topics {
             let Ok(all) = self.log.bounds(topic).await else { return };
             let mut lag = 0;
             for bounds in all {
-                let at = committed.iter().find(|at| at.topic == topic && at.partition == bounds.partition);
-                lag += bounds.end.saturating_sub(at.map_or(bounds.earliest, |at| at.offset));
+                let at = positions.iter().find(|at| at.topic == topic && at.partition == bounds.partition);
+                lag += at.map_or(0, |at| bounds.end.saturating_sub(at.offset));
             }
             metrics::gauge!(metric::GROUP_LAG, "group" => self.group.clone(), "topic" => topic.name()).set(lag as f64);
         }

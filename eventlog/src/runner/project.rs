@@ -69,7 +69,7 @@ impl Following {
                 () = shutdown.cancelled() => return Ok(()),
                 polled = tail.poll(&limits) => polled,
             };
-            let (records, moved) = match polled {
+            let (records, moved, is_news) = match polled {
                 // It is lost, and stops nobody behind it: the position moves past it without a record.
                 Err(LogError::BadRecord { position, cause }) => {
                     tracing::error!(
@@ -80,19 +80,20 @@ impl Following {
                     );
                     places.insert((position.topic, position.partition), position.next().offset);
                     tail = self.log.tail(&positions(&places)).await?;
-                    (Vec::new(), vec![position.next()])
+                    (Vec::new(), vec![position.next()], true)
                 }
                 polled => {
                     let records = polled?;
-                    let moved = behind(&records);
-                    (records, moved)
+                    // What holds no records is none of the projection's business, though the position moves over it.
+                    let is_news = !records.is_empty();
+                    (records, moved(&places, tail.positions()), is_news)
                 }
             };
             backoff.reset();
             if moved.is_empty() {
                 continue;
             }
-            if !self.apply(records, &moved, shutdown).await? {
+            if is_news && !self.apply(records, &moved, shutdown).await? {
                 return Ok(());
             }
             for position in &moved {
@@ -173,10 +174,9 @@ fn positions(places: &Places) -> Vec<Position> {
     places.iter().map(|(&(topic, partition), &offset)| Position::new(topic, partition, offset)).collect()
 }
 
-fn behind(records: &[Record]) -> Vec<Position> {
-    let mut next = BTreeMap::new();
-    for record in records {
-        next.insert((record.position.topic, record.position.partition), record.position.next());
-    }
-    next.into_values().collect()
+/// Those of the positions that are ahead of the places.
+fn moved(places: &Places, positions: Vec<Position>) -> Vec<Position> {
+    let mut moved = positions;
+    moved.retain(|at| places.get(&(at.topic, at.partition)).is_none_or(|&place| at.offset > place));
+    moved
 }

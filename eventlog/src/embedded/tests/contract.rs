@@ -191,3 +191,10 @@ async fn a_member_goes_on_at_a_position_ahead() {
         contract::a_member_goes_on_at_a_position_ahead(&FolderBench::new(partitions)).await;
     }
 }
+
+#[tokio::test]
+async fn a_reader_comes_to_the_end_behind_a_commit() {
+    for partitions in [1, 3] {
+        contract::a_reader_comes_to_the_end_behind_a_commit(&FolderBench::new(partitions)).await;
+    }
+}

@@ -1,0 +1,175 @@
+//! The log on Kafka: an idempotent producer for what somebody is answered for, a transaction a batch for what a stage
+//! computed, and readers that see committed records only.
+
+mod assignment;
+mod convert;
+mod inquirer;
+mod member;
+mod names;
+mod reader;
+mod settings;
+mod tail;
+mod topics;
+mod transactor;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::join_all;
+use rdkafka::admin::AdminClient;
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::producer::{FutureProducer, Producer as _};
+use rdkafka::util::Timeout;
+use schemas::{NewRecord, Position, Topic};
+
+use inquirer::{End, Inquirer};
+use names::Names;
+pub use settings::KafkaSettings;
+
+use crate::{Bounds, Log, LogError, LogId, Member, Result, Tail, metric};
+
+/// How long a question to the broker may take.
+const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A log on Kafka.
+pub struct KafkaLog {
+    id: LogId,
+    settings: Arc<KafkaSettings>,
+    names: Arc<Names>,
+    producer: FutureProducer,
+    inquirer: Arc<Inquirer>,
+    admin: AdminClient<DefaultClientContext>,
+}
+
+impl KafkaLog {
+    /// Connects, waiting for a broker up to the start limit, makes the topics that are missing and checks the others.
+    pub async fn open(settings: KafkaSettings) -> Result<Arc<Self>> {
+        settings.check()?;
+        let settings = Arc::new(settings);
+        let names = Arc::new(Names::new(&settings.prefix));
+        let client: BaseConsumer =
+            settings.consumer_config(&names.group("postlog-inquirer")).create().map_err(convert::unavailable)?;
+        let client = Arc::new(client);
+        let admin: AdminClient<DefaultClientContext> =
+            settings.client_config().create().map_err(convert::unavailable)?;
+        let cluster = topics::wait_for_broker(&client, &settings).await?;
+        let partitions = topics::ensure(&admin, &client, &names, &settings).await?;
+        let inquirer = Arc::new(Inquirer::new(&settings, &names, client, partitions)?);
+        let producer: FutureProducer = settings.producer_config().create().map_err(convert::unavailable)?;
+        // Topics of several installations may stand on one cluster, behind their prefixes.
+        let id = if settings.prefix.is_empty() { cluster } else { format!("{cluster}/{}", settings.prefix) };
+        let log = Self { id: LogId(id), settings, names, producer, inquirer, admin };
+        log.wait_for_leaders().await?;
+        Ok(Arc::new(log))
+    }
+
+    /// New partitions are without a leader for a moment; until then they can neither be read nor written.
+    async fn wait_for_leaders(&self) -> Result<()> {
+        for topic in Topic::ALL {
+            self.inquirer.bounds(topic, End::Written).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, record: &NewRecord) -> Result<Position> {
+        let timeout = Timeout::After(self.settings.message_timeout);
+        let sent = self.producer.send(convert::to_kafka(&self.names, record), timeout).await;
+        let delivery = sent.map_err(|(cause, _)| match cause.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => LogError::TooLarge {
+                size_bytes: convert::size_bytes(record),
+                limit_bytes: self.settings.max_record_bytes,
+            },
+            _ => convert::unavailable(cause),
+        })?;
+        metrics::counter!(metric::APPENDED_RECORDS, "topic" => record.topic.name()).increment(1);
+        let size_bytes = convert::size_bytes(record) as u64;
+        metrics::counter!(metric::APPENDED_BYTES, "topic" => record.topic.name()).increment(size_bytes);
+        convert::position(record.topic, delivery.partition, delivery.offset)
+    }
+
+    fn measure_queue(&self) {
+        let waiting = self.producer.in_flight_count();
+        metrics::gauge!(metric::PRODUCER_QUEUE).set(f64::from(waiting));
+    }
+}
+
+#[async_trait]
+impl Log for KafkaLog {
+    fn id(&self) -> &LogId {
+        &self.id
+    }
+
+    async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Position>> {
+        for record in &records {
+            self.inquirer.check_partition(record.topic, record.partition.unwrap_or(0))?;
+            convert::check_size(record, self.settings.max_record_bytes)?;
+        }
+        let sends = join_all(records.iter().map(|record| self.send(record)));
+        self.measure_queue();
+        let sent = sends.await;
+        self.measure_queue();
+        sent.into_iter().collect()
+    }
+
+    async fn join(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Member>> {
+        Ok(Box::new(member::KafkaMember::join(&self.settings, &self.inquirer, group, topics).await?))
+    }
+
+    async fn tail(&self, from: &[Position]) -> Result<Box<dyn Tail>> {
+        self.inquirer.check(from).await?;
+        Ok(Box::new(tail::KafkaTail::start(&self.settings, &self.inquirer, from).await?))
+    }
+
+    async fn bounds(&self, topic: Topic) -> Result<Vec<Bounds>> {
+        self.inquirer.bounds(topic, End::Committed).await
+    }
+
+    async fn offsets_at(&self, topic: Topic, timestamp_ms: i64) -> Result<Vec<Position>> {
+        self.inquirer.offsets_at(topic, timestamp_ms).await
+    }
+
+    async fn truncate(&self, before: &[Position]) -> Result<()> {
+        for position in before {
+            // What is given up already stays so; only what never was is a mistake.
+            match self.inquirer.check(&[*position]).await {
+                Err(LogError::OutOfRange { earliest, .. }) if position.offset < earliest => {}
+                checked => checked?,
+            }
+        }
+        if before.is_empty() {
+            return Ok(());
+        }
+        let offsets = convert::list(&self.names, before)?;
+        let answered = self.admin.delete_records(&offsets, &topics::admin_options()).await;
+        for element in answered.map_err(convert::unavailable)?.elements() {
+            if let Err(cause) = element.error() {
+                return Err(truncation(element.topic(), cause));
+            }
+        }
+        Ok(())
+    }
+
+    async fn committed(&self, group: &str) -> Result<Vec<Position>> {
+        let called = self.names.group(group);
+        let consumer: BaseConsumer = self.settings.consumer_config(&called).create().map_err(convert::unavailable)?;
+        self.inquirer
+            .ask(move |inquirer| {
+                let asked = convert::list(&inquirer.names, &inquirer.everywhere())?;
+                let found = consumer.committed_offsets(asked, ASK_TIMEOUT).map_err(convert::unavailable)?;
+                convert::positions(&inquirer.names, &found)
+            })
+            .await
+    }
+}
+
+fn truncation(topic: &str, cause: rdkafka::error::KafkaError) -> LogError {
+    match cause.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::PolicyViolation | RDKafkaErrorCode::InvalidRequest) => {
+            LogError::Refused(format!("{topic} can't be truncated: {cause}"))
+        }
+        _ => convert::unavailable(cause),
+    }
+}

@@ -1,0 +1,10 @@
+//! The log on Kafka, on a real broker: the one that `POSTLOG_TEST_KAFKA` names (`host:port`), or one that is started
+//! for the tests by `scripts/kafka` and ends with them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
+
+mod bench;
+mod broker;
+mod contract;
+mod faults;
+mod nodes;
+mod topics;

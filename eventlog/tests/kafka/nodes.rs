@@ -1,0 +1,126 @@
+//! Several nodes in one group: partitions change hands, and nothing is lost or doubled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use eventlog::kafka::KafkaLog;
+use eventlog::runner::{BatchLimits, Poison, RunSettings, Stage, run_group};
+use eventlog::{Limits, Log, Result};
+use schemas::record::Partition;
+use schemas::{NewRecord, Position, Record, Topic};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::bench::BrokerBench;
+
+pub const PARTITIONS: Partition = 3;
+pub const FACTS: Topic = Topic::MailParsed;
+const AT_MOST: Duration = Duration::from_secs(90);
+const POLL: Limits = Limits { records: 1000, bytes: 1 << 20, wait: Duration::from_millis(200) };
+
+/// One fact a record, in its partition.
+struct Copies;
+
+impl Stage for Copies {
+    fn name(&self) -> &'static str {
+        "copies"
+    }
+
+    fn process(&self, record: &Record) -> std::result::Result<Vec<NewRecord>, Poison> {
+        let value = record.value.clone().unwrap();
+        Ok(vec![NewRecord::new(FACTS, "key", value).in_partition(record.position.partition)])
+    }
+
+    fn give_up(&self, _record: &Record, _cause: &str) -> Vec<NewRecord> {
+        Vec::new()
+    }
+}
+
+pub fn run(log: &Arc<KafkaLog>) -> (CancellationToken, JoinHandle<Result<()>>) {
+    let shutdown = CancellationToken::new();
+    let (log, ending) = (Arc::clone(log) as Arc<dyn Log>, shutdown.clone());
+    let settings = RunSettings { limits: BatchLimits { records: 7, bytes: 1 << 20 }, ..RunSettings::default() };
+    let task =
+        tokio::spawn(async move { run_group(log, "g", &[Topic::MailRaw], Arc::new(Copies), settings, ending).await });
+    (shutdown, task)
+}
+
+async fn append(log: &KafkaLog, numbers: std::ops::Range<u32>) {
+    let raw = |number: u32| NewRecord::new(Topic::MailRaw, "key", number.to_string()).in_partition(number % PARTITIONS);
+    log.append(numbers.map(raw).collect()).await.unwrap();
+}
+
+/// How often each value stands on the topic, once there are as many different ones as wanted.
+pub async fn values(log: &KafkaLog, topic: Topic, wanted: usize) -> BTreeMap<String, usize> {
+    let from: Vec<_> = (0..PARTITIONS).map(|partition| Position::new(topic, partition, 0)).collect();
+    let mut tail = log.tail(&from).await.unwrap();
+    let mut seen = BTreeMap::new();
+    let deadline = Instant::now() + AT_MOST;
+    // What is doubled may come behind the last that was missing: it is read on until nothing comes.
+    loop {
+        let polled = tail.poll(&POLL).await.unwrap();
+        if polled.is_empty() && seen.len() >= wanted {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "{} of {wanted} values came", seen.len());
+        for record in polled {
+            *seen.entry(String::from_utf8(record.value.unwrap().to_vec()).unwrap()).or_insert(0) += 1;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_change_hands_lose_and_double_nothing() {
+    let bench = BrokerBench::new(PARTITIONS).await;
+    let (one, other) = (bench.open_as("one").await, bench.open_as("other").await);
+    append(&one, 0..300).await;
+    let (stop_one, ran_one) = run(&one);
+    append(&one, 300..600).await;
+    // The second comes while the first is at work.
+    let (stop_other, ran_other) = run(&other);
+    for round in 2..6 {
+        append(&one, round * 300..(round + 1) * 300).await;
+        values(&one, FACTS, (round as usize) * 300).await;
+    }
+    // The first goes, and the second takes what it had.
+    stop_one.cancel();
+    ran_one.await.unwrap().unwrap();
+    append(&one, 1800..2100).await;
+    let seen = values(&other, FACTS, 2100).await;
+    let doubled: Vec<_> = seen.iter().filter(|(_, count)| **count != 1).collect();
+    assert!(doubled.is_empty(), "{doubled:?}");
+    stop_other.cancel();
+    ran_other.await.unwrap().unwrap();
+    let committed: u64 = other.committed("g").await.unwrap().iter().map(|at| at.offset).sum();
+    assert_eq!(committed, 2100, "what stands on mail.raw has no gaps here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_share_the_partitions() {
+    let bench = BrokerBench::new(PARTITIONS).await;
+    share(bench.open_as("one").await.as_ref(), bench.open_as("other").await.as_ref()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_without_a_node_share_the_partitions() {
+    let mut bench = BrokerBench::new(PARTITIONS).await;
+    bench.settings.node_id = None;
+    share(bench.open_log().await.as_ref(), bench.open_log().await.as_ref()).await;
+}
+
+async fn share(one: &dyn Log, other: &dyn Log) {
+    let mut first = one.join("g", &[Topic::MailRaw]).await.unwrap();
+    let mut second = other.join("g", &[Topic::MailRaw]).await.unwrap();
+    let deadline = Instant::now() + AT_MOST;
+    loop {
+        let (left, right) = tokio::join!(first.poll(&POLL), second.poll(&POLL));
+        assert!(left.unwrap().is_empty() && right.unwrap().is_empty());
+        let (left, right) = (first.positions(), second.positions());
+        if !left.is_empty() && !right.is_empty() && left.len() + right.len() == PARTITIONS as usize {
+            assert!(left.iter().all(|at| !right.contains(at)), "{left:?} {right:?}");
+            return;
+        }
+        assert!(Instant::now() < deadline, "{left:?} {right:?}");
+    }
+}

@@ -31,7 +31,8 @@ fn mail(said: Said) -> Value {
 
 #[test]
 fn no_frame_precedes_its_250_and_its_mail_can_be_read_at_once() {
-    let server = House::new().start();
+    let house = House::new();
+    let server = house.start();
     let mails = count_of("POSTLOG_TEST_FRAMES", 400);
     thread::scope(|scope| {
         for client in 0..4 {
@@ -61,7 +62,8 @@ fn no_frame_precedes_its_250_and_its_mail_can_be_read_at_once() {
 
 #[test]
 fn everybody_who_listens_gets_every_mail_and_the_memory_stays_bounded() {
-    let server = House::new().start();
+    let house = House::new();
+    let server = house.start();
     let (sockets, mails) = (count_of("POSTLOG_TEST_SOCKETS", 200), 20);
     reserve(&server, ANN);
     let before = server.memory_bytes();
@@ -83,7 +85,8 @@ fn everybody_who_listens_gets_every_mail_and_the_memory_stays_bounded() {
 
 #[test]
 fn a_slow_reader_is_closed_with_a_cursor_and_resumes_without_a_gap_or_a_repeat() {
-    let server = House::with_partitions(3).start();
+    let house = House::with_partitions(3);
+    let server = house.start();
     reserve(&server, ANN);
     let mut slow = Listener::greeted(&server, ANN);
     let mut quick = Listener::greeted(&server, ANN);
@@ -154,7 +157,8 @@ fn a_cursor_is_good_after_a_restart_and_a_cursor_of_elsewhere_is_not() {
 
 #[test]
 fn pages_of_others_and_names_of_others_are_refused() {
-    let server = House::new().start();
+    let house = House::new();
+    let server = house.start();
     reserve(&server, ANN);
     for origin in ["http://evil.example", "http://127.0.0.1:9"] {
         match Listener::open(&server, ANN, &[("Origin", origin)]) {
@@ -175,7 +179,8 @@ fn pages_of_others_and_names_of_others_are_refused() {
 
 #[test]
 fn an_address_in_a_catch_all_domain_is_told_to_both_and_nothing_is_told_where_it_is_off() {
-    let server = House::new().start();
+    let house = House::new();
+    let server = house.start();
     server.change("PUT", "/api/admin/domains/example.net", &json!({}));
     let caught = json!({"inbox": "all@example.net", "enablews": true});
     server.change("PUT", "/api/admin/domains/example.net/catch-all", &caught);
@@ -206,7 +211,8 @@ fn an_address_in_a_catch_all_domain_is_told_to_both_and_nothing_is_told_where_it
 
 #[test]
 fn neither_a_rebuild_nor_a_mail_that_is_brought_in_confuses_who_listens() {
-    let server = House::new().start();
+    let house = House::new();
+    let server = house.start();
     reserve(&server, ANN);
     server.deliver(&[ANN], &plain("before", 500));
     server.inbox_of(ANN, 1);

@@ -1,6 +1,7 @@
 //! A client that listens.
 
 use std::net::TcpStream;
+use std::time::Instant;
 
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -50,7 +51,9 @@ impl Listener {
     }
 
     pub fn next(&mut self) -> Said {
+        let end = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < end, "nothing but pings within {PATIENCE:?}");
             match self.socket.read().unwrap() {
                 Message::Text(text) => return Said::Frame(serde_json::from_str(&text).unwrap()),
                 Message::Ping(_) | Message::Pong(_) => {}

@@ -21,7 +21,10 @@ pub const MAX_NAMES: usize = 1000;
 
 /// RFC 6455 7.4: why a socket is closed.
 pub mod code {
+    pub const PROTOCOL: u16 = 1002;
+    pub const NO_TEXT: u16 = 1007;
     pub const POLICY: u16 = 1008;
+    pub const TOO_LONG: u16 = 1009;
     pub const FAULT: u16 = 1011;
     pub const RESTART: u16 = 1012;
     pub const AGAIN_LATER: u16 = 1013;

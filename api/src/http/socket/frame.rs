@@ -11,7 +11,7 @@ use super::super::present;
 use mailstore::message::Message;
 
 /// Bytes of a frame. A mail that would make a larger one comes without its bodies, `truncated`; the API has them.
-pub const MAX_FRAME_BYTES: usize = 16 << 20;
+pub const MAX_FRAME_BYTES: usize = 32 << 20;
 /// Bytes of a mail whose bodies are looked at: the frame holds each of them twice.
 pub const MAX_MAIL_BYTES: usize = 8 << 20;
 

@@ -112,8 +112,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
         match said {
             Some(Ok(Message::Pong(_))) => self.unanswered = 0,
             Some(Ok(Message::Close(_))) | None => return Err(End::Gone),
-            // The library has said why, where it is the peer's fault.
-            Some(Err(Error::Capacity(_))) => return Err(End::Close(1009, "too long".to_owned())),
+            Some(Err(Error::Capacity(_))) => return Err(End::Close(code::TOO_LONG, "too long".to_owned())),
+            Some(Err(Error::Utf8(_))) => return Err(End::Close(code::NO_TEXT, "not UTF-8".to_owned())),
+            Some(Err(Error::Protocol(_))) => return Err(End::Close(code::PROTOCOL, "not RFC 6455".to_owned())),
             Some(Err(_)) => return Err(End::Gone),
             Some(Ok(_)) => {}
         }

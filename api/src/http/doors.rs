@@ -1,11 +1,12 @@
 //! What the doors lean on, handed in by whoever assembles the program, and the handlers' shared state made of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use accounts::{Sealer, Table};
 use async_trait::async_trait;
 use eventlog::{Follower, Log, Progress};
 use mailstore::{Totals, Upkeep};
+use schemas::Arrivals;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -84,11 +85,18 @@ pub struct Api {
     pub(super) parsing: Arc<Semaphore>,
     /// One partial update of settings at a time: each reads, changes and writes the whole of them.
     pub(super) settings_turn: Semaphore,
+    /// The times of mail that is brought in.
+    pub(super) arrivals: Mutex<Arrivals>,
 }
 
 impl Api {
     pub fn new(doors: Arc<Doors>) -> Arc<Self> {
-        Arc::new(Self { doors, parsing: Arc::new(Semaphore::new(MAX_PARSING)), settings_turn: Semaphore::new(1) })
+        Arc::new(Self {
+            doors,
+            parsing: Arc::new(Semaphore::new(MAX_PARSING)),
+            settings_turn: Semaphore::new(1),
+            arrivals: Mutex::default(),
+        })
     }
 
     /// Reads the accounts as they are now.

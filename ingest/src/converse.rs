@@ -13,7 +13,7 @@ use wire::{ChunkReader, Connection, DotReader, Line, LineReader, Pace};
 
 use crate::append::append;
 use crate::body::{Body, Pool};
-use crate::command::{self, Fault};
+use crate::command::{self, Command, Fault};
 use crate::policy::{self, Settings};
 use crate::reply::Reply;
 use crate::session::{self, Appended, Content, Effect, Envelope, Input, State, Step};
@@ -149,7 +149,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                     Line::TooLong => Err(Fault::LineTooLong),
                     Line::Stray => Err(command::fault_of_stray(self.connection.input())),
                 };
-                let step = self.step(state, Input::Line(command));
+                let asks = matches!(command, Ok(Command::Mail(_) | Command::Data | Command::Bdat(_)));
+                let input = if asks && !settings.room.is_there() {
+                    Input::LineWithoutRoom(command)
+                } else {
+                    Input::Line(command)
+                };
+                let step = self.step(state, input);
                 self.connection.consume(scanned.consumed);
                 return Ok(step);
             }

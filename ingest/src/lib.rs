@@ -15,5 +15,5 @@ pub mod reply;
 mod serve;
 pub mod session;
 
-pub use policy::{Domains, Settings};
+pub use policy::{Domains, Room, Settings};
 pub use serve::serve;

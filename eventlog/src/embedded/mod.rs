@@ -111,9 +111,9 @@ impl EmbeddedLog {
         self.core.fault.check().and_then(|()| self.core.segments.room()).err()
     }
 
-    /// Whether mail would be taken now. Cheap.
+    /// Whether the disk has room for mail. Cheap.
     pub fn has_room(&self) -> bool {
-        self.refuses().is_none()
+        self.core.segments.room().is_ok()
     }
 
     /// Removes the records of a compacted topic that a later one of the same key has replaced: how many. Blocks.

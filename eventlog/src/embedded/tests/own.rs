@@ -40,7 +40,7 @@ async fn a_failed_sync_is_never_ok_and_closes_the_log_until_it_is_reopened() {
     std::fs::write(bench.segments_path(0).join("fail-sync"), "").unwrap();
     let failed = append(log.as_ref(), "b").await;
     assert!(matches!(failed, Err(LogError::Unavailable(_))), "{failed:?}");
-    assert!(!log.has_room());
+    assert!(matches!(log.refuses(), Some(LogError::Unavailable(_))));
     assert!(log.failed().await.contains("sync"), "{}", log.failed().await);
     std::fs::remove_file(bench.segments_path(0).join("fail-sync")).unwrap();
     for value in [record(RAW, 0, "c"), record(Topic::Accounts, 0, "c")] {

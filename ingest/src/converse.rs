@@ -9,7 +9,7 @@ use schemas::Arrivals;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use wire::{ChunkReader, Connection, DotReader, Line, LineReader, Pace};
+use wire::{ChunkReader, Connection, DotReader, Guest, Line, LineReader, Pace, Rest};
 
 use crate::append::append;
 use crate::body::{Body, Pool};
@@ -41,11 +41,13 @@ impl House {
 enum Halt {
     Late,
     Stopping,
+    Crowded,
     Gone(io::Error),
 }
 
 struct Session<'a, S> {
     house: &'a House,
+    guest: &'a Guest,
     peer: SocketAddr,
     connection: Connection<S>,
     lines: LineReader,
@@ -54,14 +56,15 @@ struct Session<'a, S> {
     until: Instant,
 }
 
-/// Serves one peer until either side ends it. `Err` is a peer that vanished.
-pub async fn converse<S>(stream: S, peer: SocketAddr, house: &House) -> io::Result<()>
+/// Serves one peer until either side ends it, or another takes its place while it rests. `Err` is a peer that vanished.
+pub async fn converse<S>(stream: S, peer: SocketAddr, guest: &Guest, house: &House) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let settings = &house.settings;
     let mut session = Session {
         house,
+        guest,
         peer,
         connection: Connection::new(stream, settings.line_bytes),
         lines: LineReader::new(settings.line_bytes),
@@ -116,6 +119,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             Ok(input) => Ok(self.step(state, input)),
             Err(Halt::Late) => Ok(self.step(state, Input::Late)),
             Err(Halt::Stopping) => Ok(self.step(state, Input::Stopping)),
+            Err(Halt::Crowded) => Ok(self.step(state, Input::Crowded)),
             Err(Halt::Gone(error)) => Err(error),
         }
     }
@@ -131,12 +135,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         if !state.holds_content() {
             self.body = None;
         }
-        let settings = &self.house.settings;
+        let (settings, guest) = (&self.house.settings, self.guest);
+        let stoppable = !state.is_inside_transaction();
+        let mut rest = None;
         if self.connection.is_output_full() {
-            let flushed = timeout(settings.command_wait, self.connection.flush()).await;
+            rest = stoppable.then(|| guest.rest());
+            let flushed = timeout(settings.command_wait, self.connection.flush());
+            let flushed = tokio::select! {
+                flushed = flushed => flushed,
+                () = ended(rest.as_ref()) => return self.resume(state, Err(Halt::Crowded)),
+            };
             flushed.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         }
-        let stoppable = !state.is_inside_transaction();
         let mut pace = Pace::within(settings.command_wait);
         loop {
             if stoppable && self.house.stopping.is_cancelled() {
@@ -160,7 +170,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                 return Ok(step);
             }
             self.connection.consume(scanned.consumed);
-            if let Err(halt) = self.fill(&mut pace, stoppable).await {
+            // However many bytes of a line come: it rests until the line is whole.
+            if rest.is_none() && stoppable {
+                rest = Some(guest.rest());
+            }
+            if let Err(halt) = self.fill(&mut pace, rest.as_ref()).await {
                 return self.resume(state, Err(halt));
             }
         }
@@ -178,7 +192,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             if taken.ended {
                 break;
             }
-            self.fill(&mut pace, false).await?;
+            self.fill(&mut pace, None).await?;
         }
         let content = Content {
             over_size: body.over_size,
@@ -204,7 +218,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             if reader.is_done() {
                 break;
             }
-            self.fill(&mut pace, false).await?;
+            self.fill(&mut pace, None).await?;
         }
         let content = Content {
             over_size: body.over_size,
@@ -226,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             if reader.is_done() {
                 return Ok(());
             }
-            self.fill(&mut pace, false).await?;
+            self.fill(&mut pace, None).await?;
         }
     }
 
@@ -242,11 +256,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         Pace::at_least(settings.content_bytes_per_second, settings.content_grace, settings.content_wait)
     }
 
-    /// Writes the replies and waits for more input.
-    async fn fill(&mut self, pace: &mut Pace, stoppable: bool) -> Result<(), Halt> {
+    /// Writes the replies and waits for more input. A session that rests may be ended meanwhile.
+    async fn fill(&mut self, pace: &mut Pace, rest: Option<&Rest<'_>>) -> Result<(), Halt> {
         let read = tokio::select! {
             read = pace.read(self.until, self.connection.fill()) => read,
-            () = self.house.stopping.cancelled(), if stoppable => return Err(Halt::Stopping),
+            () = self.house.stopping.cancelled(), if rest.is_some() => return Err(Halt::Stopping),
+            () = ended(rest) => return Err(Halt::Crowded),
         };
         match read {
             Ok(Ok(0)) => Err(Halt::Gone(io::ErrorKind::UnexpectedEof.into())),
@@ -254,5 +269,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             Ok(Err(error)) => Err(Halt::Gone(error)),
             Err(wire::Late) => Err(Halt::Late),
         }
+    }
+}
+
+/// Waits for the end of a rest, and for ever where there is none.
+async fn ended(rest: Option<&Rest<'_>>) {
+    match rest {
+        Some(rest) => rest.ended().await,
+        None => std::future::pending().await,
     }
 }

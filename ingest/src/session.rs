@@ -79,6 +79,8 @@ pub enum Input<'a> {
     Late,
     /// The server stops; said to a session that is not inside a transaction.
     Stopping,
+    /// Others wait for the place; said to a session that is not inside a transaction.
+    Crowded,
 }
 
 /// What is known of a message's content so far.
@@ -170,6 +172,7 @@ pub fn step(state: State, input: Input<'_>, settings: &Settings) -> Step {
         Input::Appended(Appended::Refused(cause)) => state.to(Phase::Idle).say(cause),
         Input::Late => state.close(reply::LATE),
         Input::Stopping => state.close(reply::STOPPING),
+        Input::Crowded => state.close(reply::CROWDED),
     }
 }
 

@@ -9,11 +9,11 @@ use schemas::Arrivals;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use wire::{ChunkReader, Connection, DotReader, Line, LineReader, Pace};
+use wire::{ChunkReader, Connection, DotReader, Guest, Line, LineReader, Pace, Rest};
 
 use crate::append::append;
 use crate::body::{Body, Pool};
-use crate::command::{self, Fault};
+use crate::command::{self, Command, Fault};
 use crate::policy::{self, Settings};
 use crate::reply::Reply;
 use crate::session::{self, Appended, Content, Effect, Envelope, Input, State, Step};
@@ -48,11 +48,13 @@ impl House {
 enum Halt {
     Late,
     Stopping,
+    Crowded,
     Gone(io::Error),
 }
 
 struct Session<'a, S> {
     house: &'a House,
+    guest: &'a Guest,
     peer: SocketAddr,
     connection: Connection<S>,
     lines: LineReader,
@@ -63,14 +65,15 @@ struct Session<'a, S> {
     until: Instant,
 }
 
-/// Serves one peer until either side ends it. `Err` is a peer that vanished.
-pub async fn converse<S>(stream: S, peer: SocketAddr, house: &House) -> io::Result<()>
+/// Serves one peer until either side ends it, or another takes its place while it rests. `Err` is a peer that vanished.
+pub async fn converse<S>(stream: S, peer: SocketAddr, guest: &Guest, house: &House) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let settings = &house.settings;
     let mut session = Session {
         house,
+        guest,
         peer,
         connection: Connection::new(stream, settings.line_bytes),
         lines: LineReader::new(settings.line_bytes),
@@ -126,6 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             Ok(input) => Ok(self.step(state, input)),
             Err(Halt::Late) => Ok(self.step(state, Input::Late)),
             Err(Halt::Stopping) => Ok(self.step(state, Input::Stopping)),
+            Err(Halt::Crowded) => Ok(self.step(state, Input::Crowded)),
             Err(Halt::Gone(error)) => Err(error),
         }
     }
@@ -141,13 +145,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         if !state.holds_content() {
             self.body = None;
         }
-        let settings = &self.house.settings;
+        let (settings, guest) = (&self.house.settings, self.guest);
+        let stoppable = !state.is_inside_transaction();
+        let mut rest = None;
         if self.connection.is_output_full() {
-            let flushed = timeout(settings.command_wait, self.connection.flush()).await;
+            rest = stoppable.then(|| guest.rest());
+            let flushed = timeout(settings.command_wait, self.connection.flush());
+            let flushed = tokio::select! {
+                flushed = flushed => flushed,
+                () = ended(rest.as_ref()) => return self.resume(state, Err(Halt::Crowded)),
+            };
             flushed.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             self.held.clear();
         }
-        let stoppable = !state.is_inside_transaction();
         let mut pace = Pace::within(settings.command_wait);
         loop {
             if stoppable && self.house.stopping.is_cancelled() {
@@ -160,12 +170,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                     Line::TooLong => Err(Fault::LineTooLong),
                     Line::Stray => Err(command::fault_of_stray(self.connection.input())),
                 };
-                let step = self.step(state, Input::Line(command));
+                let asks = matches!(command, Ok(Command::Mail(_) | Command::Data | Command::Bdat(_)));
+                let input = if asks && !settings.room.is_there() {
+                    Input::LineWithoutRoom(command)
+                } else {
+                    Input::Line(command)
+                };
+                let step = self.step(state, input);
                 self.connection.consume(scanned.consumed);
                 return Ok(step);
             }
             self.connection.consume(scanned.consumed);
-            if let Err(halt) = self.fill(&mut pace, stoppable).await {
+            // However many bytes of a line come: it rests until the line is whole.
+            if rest.is_none() && stoppable {
+                rest = Some(guest.rest());
+            }
+            if let Err(halt) = self.fill(&mut pace, rest.as_ref()).await {
                 return self.resume(state, Err(halt));
             }
         }
@@ -183,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             if taken.ended {
                 break;
             }
-            self.fill(&mut pace, false).await?;
+            self.fill(&mut pace, None).await?;
         }
         let content = Content {
             over_size: body.over_size,
@@ -209,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             if reader.is_done() {
                 break;
             }
-            self.fill(&mut pace, false).await?;
+            self.fill(&mut pace, None).await?;
         }
         let content = Content {
             over_size: body.over_size,
@@ -231,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             if reader.is_done() {
                 return Ok(());
             }
-            self.fill(&mut pace, false).await?;
+            self.fill(&mut pace, None).await?;
         }
     }
 
@@ -251,8 +271,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         Pace::at_least(settings.content_bytes_per_second, settings.content_grace, settings.content_wait)
     }
 
-    /// Writes the replies and waits for more input.
-    async fn fill(&mut self, pace: &mut Pace, stoppable: bool) -> Result<(), Halt> {
+    /// Writes the replies and waits for more input. A session that rests may be ended meanwhile.
+    async fn fill(&mut self, pace: &mut Pace, rest: Option<&Rest<'_>>) -> Result<(), Halt> {
         let (connection, held) = (&mut self.connection, &mut self.held);
         let filled = async {
             connection.flush().await?;
@@ -261,7 +281,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         };
         let read = tokio::select! {
             read = pace.read(self.until, filled) => read,
-            () = self.house.stopping.cancelled(), if stoppable => return Err(Halt::Stopping),
+            () = self.house.stopping.cancelled(), if rest.is_some() => return Err(Halt::Stopping),
+            () = ended(rest) => return Err(Halt::Crowded),
         };
         match read {
             Ok(Ok(0)) => Err(Halt::Gone(io::ErrorKind::UnexpectedEof.into())),
@@ -269,5 +290,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             Ok(Err(error)) => Err(Halt::Gone(error)),
             Err(wire::Late) => Err(Halt::Late),
         }
+    }
+}
+
+/// Waits for the end of a rest, and for ever where there is none.
+async fn ended(rest: Option<&Rest<'_>>) {
+    match rest {
+        Some(rest) => rest.ended().await,
+        None => std::future::pending().await,
     }
 }

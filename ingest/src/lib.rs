@@ -16,6 +16,6 @@ mod serve;
 pub mod session;
 mod unanswered;
 
-pub use policy::{Domains, Settings};
+pub use policy::{Domains, Room, Settings};
 pub use serve::serve;
 pub use unanswered::{HOLD_LIMIT, Unanswered};

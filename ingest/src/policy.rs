@@ -1,6 +1,8 @@
 //! What a peer may do here, in numbers and names; nothing that a peer controls is without a limit.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::Caps;
@@ -24,6 +26,41 @@ impl Domains {
     }
 }
 
+/// Whether the log has room for mail, asked before a peer sends any. All are alike when settings are compared: it is no
+/// number or name, but what an assembled server knows.
+#[derive(Clone)]
+pub struct Room(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl Room {
+    pub fn new(ask: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    pub fn is_there(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::new(|| true)
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Room")
+    }
+}
+
+impl PartialEq for Room {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Room {}
+
 /// How this door behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -44,6 +81,8 @@ pub struct Settings {
     /// Servers that a message came through (RFC 5321 6.3).
     pub hops: usize,
     pub connections: Caps,
+    /// Without it, MAIL, DATA and the first BDAT are refused for now (452 4.3.1).
+    pub room: Room,
     /// Of messages that are not on the log yet, over all sessions; the first 16 KiB of each don't count, so that a few
     /// large and slow ones can't keep out the small. At least `message_bytes`.
     pub buffered_bytes: usize,
@@ -79,6 +118,7 @@ impl Default for Settings {
             commands_without_mail: 2000,
             hops: 100,
             connections: Caps { total: 1000, per_address: 300, per_network: 600 },
+            room: Room::default(),
             buffered_bytes: 64 * 1024 * 1024,
             buffer_wait: Duration::from_secs(10),
             command_wait: Duration::from_secs(300),

@@ -70,6 +70,7 @@ pub const SEND_CONTENT: Reply = Reply::plain(354, Cow::Borrowed("Send the messag
 
 pub const LATE: Reply = Reply::new(421, "4.4.2", "Time is up, closing the connection");
 pub const STOPPING: Reply = Reply::new(421, "4.3.2", "Server is stopping, try again later");
+pub const CROWDED: Reply = Reply::new(421, "4.3.2", "Others wait for this connection, try again later");
 pub const TOO_MANY_CONNECTIONS: Reply = Reply::new(421, "4.7.0", "Too many connections, try again later");
 pub const TOO_MANY_ERRORS: Reply = Reply::new(421, "4.7.0", "Too many errors, closing the connection");
 pub const TOO_MANY_COMMANDS: Reply = Reply::new(421, "4.7.0", "Too many commands without a message, closing");

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
-use wire::{Guests, TooMany};
+use wire::{Guest, Guests, TooMany};
 
 use crate::converse::{House, converse};
 use crate::policy::Settings;
@@ -34,8 +34,7 @@ pub async fn serve(
         Ok(guest) => {
             let (house, abandon) = (Arc::clone(&house), abandon.clone());
             sessions.spawn(async move {
-                let _place = guest;
-                let session = session(stream, peer, &house).instrument(tracing::info_span!("smtp", %peer));
+                let session = session(stream, peer, &guest, &house).instrument(tracing::info_span!("smtp", %peer));
                 abandon.run_until_cancelled(session).await;
             });
         }
@@ -51,9 +50,9 @@ pub async fn serve(
     Ok(())
 }
 
-async fn session(stream: TcpStream, peer: SocketAddr, house: &House) {
+async fn session(stream: TcpStream, peer: SocketAddr, guest: &Guest, house: &House) {
     let _open = Open::new();
-    match converse(stream, peer, house).await {
+    match converse(stream, peer, guest, house).await {
         Ok(()) => tracing::debug!("session ended"),
         Err(error) => tracing::debug!(%error, "peer vanished"),
     }

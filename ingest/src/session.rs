@@ -67,6 +67,8 @@ pub struct State {
 pub enum Input<'a> {
     Connected,
     Line(Result<Command<'a>, Fault>),
+    /// The same, while the log has no room for mail.
+    LineWithoutRoom(Result<Command<'a>, Fault>),
     /// The content that `ReadContent` asked for has come to its true end.
     Content(Content),
     /// So has the chunk that `ReadChunk` asked for.
@@ -77,6 +79,8 @@ pub enum Input<'a> {
     Late,
     /// The server stops; said to a session that is not inside a transaction.
     Stopping,
+    /// Others wait for the place; said to a session that is not inside a transaction.
+    Crowded,
 }
 
 /// What is known of a message's content so far.
@@ -158,6 +162,7 @@ pub fn step(state: State, input: Input<'_>, settings: &Settings) -> Step {
     match input {
         Input::Connected => state.say(reply::greeting(&settings.server_name)),
         Input::Line(line) => counted(line_came(state, line, settings), settings),
+        Input::LineWithoutRoom(line) => counted(line_came_without_room(state, line, settings), settings),
         Input::Content(content) => content_ended(state, content, settings),
         Input::Chunk(content) => chunk_ended(state, content, settings),
         Input::Appended(Appended::Queued(id)) => {
@@ -167,6 +172,7 @@ pub fn step(state: State, input: Input<'_>, settings: &Settings) -> Step {
         Input::Appended(Appended::Refused(cause)) => state.to(Phase::Idle).say(cause),
         Input::Late => state.close(reply::LATE),
         Input::Stopping => state.close(reply::STOPPING),
+        Input::Crowded => state.close(reply::CROWDED),
     }
 }
 
@@ -214,6 +220,26 @@ fn line_came(state: State, line: Result<Command<'_>, Fault>, settings: &Settings
         Ok(Command::Help) => state.say(reply::HELP),
         Ok(Command::Quit) => state.close(reply::BYE),
         Ok(Command::Expn | Command::StartTls | Command::Auth) => state.say(reply::NOT_OFFERED),
+    }
+}
+
+/// What would begin a message or its content is put off; all else goes as ever. A transaction that is begun stays, so
+/// that the peer may send DATA again.
+fn line_came_without_room(state: State, line: Result<Command<'_>, Fault>, settings: &Settings) -> Step {
+    let before = state.clone();
+    let step = line_came(state, line, settings);
+    match (step.effect, step.state.phase) {
+        (None, Phase::Envelope(_)) if !before.is_inside_transaction() => before.say(reply::NO_ROOM),
+        (Some(Effect::ReadContent { .. }), _) => before.say(reply::NO_ROOM),
+        // RFC 3030 2: the chunk comes whatever is said about it, and so do those behind it.
+        (Some(Effect::ReadChunk { size_bytes, last }), Phase::Chunks(chunks))
+            if !matches!(before.phase, Phase::Chunks(_)) =>
+        {
+            let refused = Phase::Chunks(Chunks { refused: Some(reply::NO_ROOM), ..chunks });
+            let phase = if last { Phase::Idle } else { refused };
+            before.to(phase).perform(Effect::DropChunk { size_bytes, then: reply::NO_ROOM })
+        }
+        (effect, phase) => Step { state: State { phase, ..step.state }, reply: step.reply, effect },
     }
 }
 

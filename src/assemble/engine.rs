@@ -80,6 +80,15 @@ impl Health {
         ended.iter().map(|(stage, cause)| format!("{stage} has stopped: {cause}")).collect()
     }
 
+    /// With what the log says of itself: a server that refuses every mail is not ready.
+    fn missing_with(&self, log: &EmbeddedLog) -> Vec<String> {
+        let mut missing = self.missing();
+        if missing.is_empty() {
+            missing.extend(log.refuses().map(|error| error.to_string()));
+        }
+        missing
+    }
+
     fn end(&self, stage: &'static str, cause: String) {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(stage, cause);
     }
@@ -160,7 +169,9 @@ impl Engine {
             self.spawn_door("api", serving);
         }
         if let Some(listener) = parts.listeners.smtp()? {
-            let settings = Arc::new(parts.settings.smtp.clone());
+            let own_log = Arc::clone(&self.log);
+            let room = ingest::Room::new(move || own_log.has_room());
+            let settings = Arc::new(ingest::Settings { room, ..parts.settings.smtp.clone() });
             let serving = ingest::serve(listener, log, settings, unanswered, self.doors_stop.clone());
             self.spawn_door("ingest", serving);
         }
@@ -245,7 +256,7 @@ impl Engine {
         operations: Rebuild,
         sockets: Sockets,
     ) -> Doors {
-        let (metrics, health) = (parts.metrics.clone(), Arc::clone(&self.health));
+        let (metrics, health, own_log) = (parts.metrics.clone(), Arc::clone(&self.health), Arc::clone(&self.log));
         Doors {
             log: Arc::clone(log),
             store: self.store.clone(),
@@ -262,7 +273,7 @@ impl Engine {
             operations: Arc::new(operations),
             incoming: Arc::new(sockets),
             metrics: Box::new(move || metrics.render()),
-            ready: Box::new(move || health.missing()),
+            ready: Box::new(move || health.missing_with(own_log.as_ref())),
             shutdown: self.doors_stop.clone(),
         }
     }

@@ -79,10 +79,34 @@ impl Upkeep {
         if swept.messages_removed > 0 {
             tracing::info!(messages = swept.messages_removed, "mail was removed");
         }
+        self.truncate_unneeded().await?;
         self.truncate_facts().await?;
         self.truncate_actions(before(self.retention.store_age)).await?;
         self.truncate_by_days(now).await?;
         self.compact(compacted).await
+    }
+
+    /// The oldest whole segments of which the store keeps nothing any more: deleted mail gives its room back, whatever
+    /// retention says.
+    async fn truncate_unneeded(&self) -> Result<(), UpkeepError> {
+        let bounds = self.log.bounds(Topic::MailRaw).await?;
+        let starts: Vec<Position> =
+            bounds.iter().map(|bounds| Position::new(Topic::MailRaw, bounds.partition, bounds.earliest)).collect();
+        // Without a whole segment to win, nobody looks for what is needed.
+        let ends: Vec<Position> =
+            bounds.iter().map(|bounds| Position::new(Topic::MailRaw, bounds.partition, bounds.end)).collect();
+        if self.log.whole_segments(&ends).is_empty() {
+            return Ok(());
+        }
+        let needed = self.store.needed_from(&starts).await?;
+        let unneeded = self.had_by_all(self.log.whole_segments(&needed)).await?;
+        if !unneeded.is_empty() {
+            // Rows of what was removed still name their places on the log.
+            self.store.sweep(&Retention { raw_before: unneeded.clone(), ..Retention::default() }).await?;
+            self.log.truncate(&unneeded).await?;
+            tracing::info!("the log has given up mail that nobody keeps");
+        }
+        Ok(())
     }
 
     /// The store folds mail and facts alike; the processors must have read the mail.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::eventually;
@@ -63,6 +64,12 @@ fn refused(server: &Server) {
     assert!(reply.text().starts_with("4.3.1"), "{reply:?}");
 }
 
+fn not_ready_for_lack_of_room(server: &Server) {
+    let answer = server.call("GET", "/readyz", &[]);
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(answer.text().contains("the log has no room"), "{}", answer.text());
+}
+
 #[test]
 fn a_full_disk_refuses_mail_for_now_reads_go_on_and_it_recovers_by_itself() {
     let Some(disk) = Disk::mount() else { return a_reserve_larger_than_the_disk_refuses_mail() };
@@ -74,8 +81,10 @@ fn a_full_disk_refuses_mail_for_now_reads_go_on_and_it_recovers_by_itself() {
     let before = server.inbox_of("ann@example.org", 1).remove(0);
     let ballast = fill(disk.folder.path(), RESERVE_BYTES / 2);
     refused(&server);
+    not_ready_for_lack_of_room(&server);
     let id = before["_id"].as_str().unwrap();
     server.content("ann@example.org", id, &content);
+    server.change("PUT", &format!("/api/addresses/ann@example.org/messages/{id}/star"), &Value::Null);
     fs::remove_file(ballast).unwrap();
     let accepted = eventually("room again", || {
         let reply = server.smtp().send("sender@example.com", &["bob@example.org"], &content).unwrap();
@@ -125,6 +134,7 @@ fn a_reserve_larger_than_the_disk_refuses_mail() {
     house.config = format!("[log]\nreserve_bytes = {}\n", i64::MAX);
     let server = house.start();
     refused(&server);
+    not_ready_for_lack_of_room(&server);
     let found = server.inbox_of("ann@example.org", 1);
     server.content("ann@example.org", found[0]["_id"].as_str().unwrap(), &content);
     assert!(server.stop().success());

@@ -12,6 +12,7 @@ mod garbage;
 mod journey;
 mod kill;
 mod ownership;
+mod purge;
 mod rebuild;
 mod rooms;
 mod support;

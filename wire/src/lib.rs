@@ -13,7 +13,7 @@ pub mod pace;
 pub mod strays;
 pub mod tls;
 
-pub use accept::{Caps, Guest, Guests, TooMany};
+pub use accept::{Caps, Guest, Guests, Rest, TooMany};
 pub use chunk::ChunkReader;
 pub use connection::Connection;
 pub use dot::DotReader;

@@ -1,12 +1,12 @@
 //! What the doors lean on, handed in by whoever assembles the program, and the handlers' shared state made of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use accounts::{Sealer, Table};
 use async_trait::async_trait;
 use eventlog::{Follower, Log, Progress};
 use mailstore::{Totals, Upkeep};
-use schemas::MessageId;
+use schemas::{Arrivals, MessageId};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -97,6 +97,8 @@ pub struct Api {
     pub(super) refusals: Arc<Semaphore>,
     /// One partial update of settings at a time: each reads, changes and writes the whole of them.
     pub(super) settings_turn: Semaphore,
+    /// The times of mail that is brought in.
+    pub(super) arrivals: Mutex<Arrivals>,
 }
 
 impl Api {
@@ -106,6 +108,7 @@ impl Api {
             parsing: Arc::new(Semaphore::new(MAX_PARSING)),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             settings_turn: Semaphore::new(1),
+            arrivals: Mutex::default(),
         })
     }
 

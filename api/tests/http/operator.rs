@@ -27,6 +27,17 @@ async fn a_message_brought_in_is_on_the_log_with_crlf_and_its_recipients() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_brought_in_for_one_inbox_have_a_moment_each() {
+    let house = House::new().await;
+    for _ in 0..40 {
+        assert_eq!(house.send("POST /api/admin/ingest?to=a@x.org root", "Subject: x\n\nx\n").await.status, 200);
+    }
+    let events = lines(&house.ask("GET /api/admin/events/mail.raw root").await.text());
+    let moments = events.iter().map(|line| line["event"]["arrived_at"].as_i64().unwrap());
+    assert_eq!(moments.collect::<std::collections::BTreeSet<_>>().len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn recipients_are_read_from_the_message_when_none_are_given() {
     let house = House::new().await;
     for mail in ["To: A <a@x.org>\nCc: c@x.org\n\nx", "Subject: nobody\n\nx"] {

@@ -103,6 +103,22 @@ impl EmbeddedLog {
         self.core.segments.expired(now_ms, max_age_ms, max_bytes)
     }
 
+    /// These positions of `mail.raw`, each back to where the last whole segment before it ends: truncating there
+    /// frees the disk. Left out where there is no such segment.
+    pub fn whole_segments(&self, before: &[Position]) -> Vec<Position> {
+        self.core.segments.whole_before(before)
+    }
+
+    /// Why mail would be refused now: no room, or closed. Cheap.
+    pub fn refuses(&self) -> Option<LogError> {
+        self.core.fault.check().and_then(|()| self.core.segments.room()).err()
+    }
+
+    /// Whether the disk has room for mail. Cheap.
+    pub fn has_room(&self) -> bool {
+        self.core.segments.room().is_ok()
+    }
+
     /// Removes the records of a compacted topic that a later one of the same key has replaced, and tombstones that have
     /// stood for a day: how many. Blocks.
     pub fn compact(&self, topic: Topic) -> Result<u64> {

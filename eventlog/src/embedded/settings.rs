@@ -23,8 +23,8 @@ pub struct EmbeddedSettings {
     pub queue_appends: usize,
     /// How long an append waits for its turn in the queue.
     pub append_wait: Duration,
-    /// Appends are refused while the file system has less free space than this, and commits below half of it: what
-    /// was accepted may still be processed when nothing more is accepted.
+    /// Mail is refused while the file system has less free space than this, commits below half of it, so that what
+    /// was accepted may still be processed, and other appends below a quarter: mail can be deleted on a full disk.
     pub reserve_bytes: u64,
 }
 

@@ -16,11 +16,23 @@ impl Space {
         Self { folder: folder.to_owned(), reserve_bytes }
     }
 
-    /// For what comes from outside: with these bytes written, the whole reserve has to be left.
-    pub fn for_append(&self, size_bytes: u64) -> Result<()> {
+    /// For mail: with these bytes written, the whole reserve has to be left.
+    pub fn for_mail(&self, size_bytes: u64) -> Result<()> {
         self.check(size_bytes, self.reserve_bytes).inspect_err(|_| {
             metrics::counter!(metric::REFUSED_FULL).increment(1);
         })
+    }
+
+    /// For what people and processes tell of mail and accounts: small, and what makes room again is among it.
+    pub fn for_event(&self, size_bytes: u64) -> Result<()> {
+        self.check(size_bytes, self.reserve_bytes / 4).inspect_err(|_| {
+            metrics::counter!(metric::REFUSED_FULL).increment(1);
+        })
+    }
+
+    /// Whether the reserve is free.
+    pub fn room(&self) -> Result<()> {
+        self.check(0, self.reserve_bytes)
     }
 
     /// For what follows from what was accepted: half of the reserve is its own.

@@ -2,19 +2,25 @@
 //!
 //! `C:` is a line that the client sends, `c:` the same without its CRLF, `C*N:` the same N times; what stands between
 //! two answers goes out in one write. `S:` is what the server says, `E:` that it has closed, `A:` what is on the log.
-//! `@` sets something: `@ set NAME VALUE` before the first line, `@ log full` and the like before an append, `@ wait
+//! `@` sets something: `@ set NAME VALUE` before the first line, `@ log full` and the like before an append, `@ room no`, `@ wait
 //! SECONDS`, `@ stop`. Escapes are `\r \n \0 \\ \xHH`; `#` opens a comment.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use eventlog::LogError;
-use ingest::{Domains, Settings};
+use ingest::{Domains, Room, Settings};
 use schemas::event::MailRaw;
 
 use crate::fake_log::Cue;
 use crate::peer::Peer;
+
+thread_local! {
+    /// Whether the log has room; a dialogue has one thread.
+    static ROOM: Cell<bool> = const { Cell::new(true) };
+}
 
 #[tokio::test(start_paused = true)]
 async fn every_dialogue_goes_as_its_file_says() {
@@ -39,6 +45,8 @@ async fn every_dialogue_goes_as_its_file_says() {
 async fn run(text: &str) -> String {
     let (mut transcript, mut settings) = (String::new(), Settings::default());
     settings.server_name = "mx.example".to_owned();
+    ROOM.with(|room| room.set(true));
+    settings.room = Room::new(|| ROOM.with(Cell::get));
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next_if(|line| !line.starts_with("S:")) {
         transcript.push_str(line);
@@ -121,6 +129,7 @@ fn set(settings: &mut Settings, setting: &str) {
 async fn obey(peer: &mut Peer, order: &str) {
     let fail = |error| peer.log.cue(Cue::Fail(error));
     match order.split_once(' ') {
+        Some(("room", there)) => ROOM.with(|room| room.set(there == "yes")),
         Some(("set", _)) => {}
         Some(("log", "full")) => fail(LogError::Full("no space".to_owned())),
         Some(("log", "unavailable")) => fail(LogError::Unavailable("gone".to_owned())),

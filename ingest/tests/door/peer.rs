@@ -9,6 +9,7 @@ use ingest::converse::{House, converse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use wire::{Caps, Guest, Guests};
 
 use crate::fake_log::FakeLog;
 
@@ -31,7 +32,7 @@ impl Peer {
         let house = House::new(log.clone(), Arc::new(settings), Arc::default(), stopping.clone());
         let (near, far) = tokio::io::duplex(BUFFER_BYTES);
         let address = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 4711));
-        let session = tokio::spawn(async move { converse(far, address, &house).await });
+        let session = tokio::spawn(async move { converse(far, address, &lone_guest(address), &house).await });
         Self { log, stopping, stream: near, session }
     }
 
@@ -79,6 +80,11 @@ impl Peer {
         drop(self.stream);
         self.session.await.unwrap().unwrap();
     }
+}
+
+/// A guest whom nobody presses.
+pub fn lone_guest(address: SocketAddr) -> Guest {
+    Guests::new(Caps { total: 1, per_address: 1, per_network: 1 }).admit(address.ip()).unwrap()
 }
 
 pub fn codes(heard: &str) -> Vec<u16> {

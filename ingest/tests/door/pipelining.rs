@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio_util::sync::CancellationToken;
 
 use crate::fake_log::FakeLog;
+use crate::peer::lone_guest;
 
 /// Counts the writes.
 struct Counted {
@@ -47,6 +48,7 @@ async fn a_whole_session_in_one_burst_is_answered_in_one_write() {
     let writes = Arc::new(AtomicUsize::new(0));
     let stream = Counted { stream: server, writes: Arc::clone(&writes) };
     let log = FakeLog::new();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let house = House::new(log.clone(), Arc::new(Settings::default()), Arc::default(), CancellationToken::new());
     let mut burst = b"EHLO client.example\r\n".to_vec();
     for _ in 0..10 {
@@ -54,8 +56,7 @@ async fn a_whole_session_in_one_burst_is_answered_in_one_write() {
     }
     burst.extend_from_slice(b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\ntext\r\n.\r\nQUIT\r\n");
     client.write_all(&burst).await.unwrap();
-    let server =
-        tokio::spawn(async move { converse(stream, SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), &house).await });
+    let server = tokio::spawn(async move { converse(stream, address, &lone_guest(address), &house).await });
     let mut heard = String::new();
     client.read_to_string(&mut heard).await.unwrap();
     drop(client);

@@ -88,3 +88,26 @@ async fn a_connection_over_the_cap_is_told_so_and_the_others_are_served() {
     server.shutdown.cancel();
     server.task.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn where_all_places_are_taken_whoever_is_idle_longest_makes_room_and_no_transaction_does() {
+    let connections = Caps { total: 2, per_address: 9, per_network: 9 };
+    let server = start(Settings { connections, ..Settings::default() }).await;
+    let mut busy = TcpStream::connect(server.address).await.unwrap();
+    busy.write_all(b"HELO x\r\nMAIL FROM:<a@b>\r\n").await.unwrap();
+    lines(&mut busy, 3).await;
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    lines(&mut idle, 1).await;
+    // A piece of a line is no sign of life.
+    idle.write_all(b"NO").await.unwrap();
+    let mut newcomer = TcpStream::connect(server.address).await.unwrap();
+    assert!(lines(&mut newcomer, 1).await.starts_with("220 "));
+    let mut farewell = String::new();
+    idle.read_to_string(&mut farewell).await.unwrap();
+    assert!(farewell.starts_with("421 4.3.2"), "{farewell}");
+    busy.write_all(b"RCPT TO:<c@d>\r\nDATA\r\ntext\r\n.\r\n").await.unwrap();
+    assert!(lines(&mut busy, 3).await.contains("250 2.0.0 OK: queued as"));
+    drop((busy, newcomer));
+    server.shutdown.cancel();
+    server.task.await.unwrap().unwrap();
+}

@@ -8,7 +8,7 @@ pub mod lists;
 mod model_log;
 pub mod rebuilding;
 pub mod retention;
-mod writing;
+pub(crate) mod writing;
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@ mod apply;
 mod dump;
 mod edit;
 mod list;
+mod needed;
 mod rebuild;
 #[cfg(test)]
 mod suite;

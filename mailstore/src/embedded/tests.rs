@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemas::{Position, Topic};
 
 use super::EmbeddedStore;
-use crate::contract::{Chance, ModelLog, dump, mail_by_chance};
+use crate::contract::{Chance, ModelLog, dump, mail_by_chance, writing};
 use crate::{ListQuery, Result, Retention, Scope, Store, StoreError, Upkeep};
 
 const INBOX: &str = "ann@a.example";
@@ -193,4 +193,23 @@ fn tables_in_use(store: &EmbeddedStore) -> Vec<String> {
     let mut names: Vec<String> = store.inner.shared.db.list_keyspace_names().iter().map(ToString::to_string).collect();
     names.sort();
     names
+}
+
+#[tokio::test]
+async fn bytes_on_the_log_are_needed_from_the_first_message_that_is_not_swept() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), Arc::new(ModelLog::default()));
+    let mails: Vec<_> = (0..4).map(|time| writing::mail(&log, 1, time, &[(0, INBOX)])).collect();
+    let at =
+        |index: usize| Position::new(Topic::MailRaw, mails[index].partition, mails[index].raw_offset.cast_unsigned());
+    let store = open_with(folder.path(), "one", &log).unwrap();
+    let start = at(0);
+    assert_eq!(store.needed_from(&[start]).await.unwrap(), [], "nothing is folded");
+    log.fold(&*store, &mut Chance::seeded(1)).await;
+    assert_eq!(store.needed_from(&[start]).await.unwrap(), [start]);
+    for (swept, needed) in [(&[0, 2][..], at(1)), (&[1, 3], at(3).next())] {
+        swept.iter().for_each(|index| writing::delete(&log, &mails[*index], 0));
+        log.fold(&*store, &mut Chance::seeded(2)).await;
+        store.sweep(&Retention::default()).await.unwrap();
+        assert_eq!(store.needed_from(&[start]).await.unwrap(), [needed]);
+    }
 }

@@ -1,6 +1,6 @@
 //! A message brought in by an operator: an old mailbox, a test's mail. It is on the log when this answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -59,10 +59,11 @@ async fn ingest(
         return Err(ApiError::invalid("the body is empty: it must be one message"));
     }
     let server_name = api.doors.settings.server_name.clone();
-    let raw = parsed(&api, content, move |bytes| message(bytes, to, from, server_name)).await?;
+    let mut raw = parsed(&api, content, move |bytes| message(bytes, to, from, server_name)).await?;
     if raw.content.len() > limit_bytes {
         return Err(ApiError::TooLarge { limit_bytes });
     }
+    date(&api, &mut raw);
     let id = raw.message_id.to_string();
     let record = write::record(&id, &Event::Raw(raw))?;
     let positions = api.doors.log.append(vec![record]).await?;
@@ -85,6 +86,14 @@ fn faults_of(to: &[String], from: Option<&str>) -> Vec<String> {
     faults
 }
 
+/// Says when it arrived, which no other mail to its recipients has in common with it.
+fn date(api: &Api, raw: &mut MailRaw) {
+    let mut arrivals = api.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+    raw.arrived_at = arrivals.next(time::now_ms(), &raw.recipients);
+    raw.message_id = write::new_message_id(raw.arrived_at);
+}
+
+/// The message as it was sent; [`date`] has the last word on when.
 fn message(bytes: &[u8], to: Vec<String>, from: Option<String>, server_name: String) -> MailRaw {
     let arrived_at = time::now_ms();
     let mut raw = MailRaw {

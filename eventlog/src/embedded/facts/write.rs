@@ -71,7 +71,7 @@ impl Facts {
 
     fn write_group(&self, group: &[Waiting<Append>]) -> Result<Vec<Vec<Position>>> {
         let all = group.iter().flat_map(|waiting| &waiting.item.records);
-        self.space.for_append(all.map(|(_, record)| body::size_bytes(record) as u64).sum())?;
+        self.space.for_event(all.map(|(_, record)| body::size_bytes(record) as u64).sum())?;
         // Held over the sync: a commit that came between would make what stands before it readable.
         let _writing = self.lock();
         let mut draft = self.draft();

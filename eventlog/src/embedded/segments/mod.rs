@@ -108,6 +108,11 @@ impl Segments {
         self.queue.close();
     }
 
+    /// An error while the reserve is not free.
+    pub fn room(&self) -> Result<()> {
+        self.space.room()
+    }
+
     pub fn bounds(&self) -> Vec<Bounds> {
         self.lanes.iter().map(Lane::bounds).collect()
     }

@@ -42,6 +42,17 @@ impl Segments {
         expired
     }
 
+    /// The same positions, each back to where the last whole segment before it ends; the segment that grows stays.
+    pub fn whole_before(&self, before: &[Position]) -> Vec<Position> {
+        let whole = before.iter().filter_map(|position| {
+            let view = self.lane(position.partition)?.view();
+            let sealed = view.segments.split_last().map_or(&[][..], |(_, sealed)| sealed);
+            let last = sealed.iter().take_while(|segment| segment.end() <= position.offset).last()?;
+            Some(place(position.partition, last.end()))
+        });
+        whole.collect()
+    }
+
     /// Gives up what lies before this offset, and unlinks the segments that lie before it as a whole.
     pub fn truncate(&self, partition: Partition, before: Offset) -> Result<()> {
         let Some(lane) = self.lane(partition) else { return Ok(()) };

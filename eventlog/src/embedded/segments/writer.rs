@@ -89,7 +89,7 @@ impl Writer {
         for (partition, record) in group.iter().flat_map(|waiting| &waiting.item.records) {
             *by_partition.entry(*partition).or_default() += body::size_bytes(record) as u64;
         }
-        self.segments.space.for_append(by_partition.values().sum())?;
+        self.segments.space.for_mail(by_partition.values().sum())?;
         let refusal = match self.write(group, &by_partition) {
             Ok(positions) => match self.sync() {
                 Ok(()) => {

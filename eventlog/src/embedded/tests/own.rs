@@ -40,6 +40,7 @@ async fn a_failed_sync_is_never_ok_and_closes_the_log_until_it_is_reopened() {
     std::fs::write(bench.segments_path(0).join("fail-sync"), "").unwrap();
     let failed = append(log.as_ref(), "b").await;
     assert!(matches!(failed, Err(LogError::Unavailable(_))), "{failed:?}");
+    assert!(matches!(log.refuses(), Some(LogError::Unavailable(_))));
     assert!(log.failed().await.contains("sync"), "{}", log.failed().await);
     std::fs::remove_file(bench.segments_path(0).join("fail-sync")).unwrap();
     for value in [record(RAW, 0, "c"), record(Topic::Accounts, 0, "c")] {
@@ -72,20 +73,48 @@ async fn a_full_disk_refuses_and_recovers_by_itself() {
 }
 
 #[tokio::test]
-async fn below_the_reserve_appends_are_refused_and_commits_have_half_of_it() {
+async fn below_the_reserve_mail_is_refused_and_commits_have_half_of_it() {
     let mut bench = FolderBench::new(1);
     append(bench.open_log().as_ref(), "a").await.unwrap();
     let found = rustix::fs::statvfs(bench.path()).unwrap();
     let free = found.f_bavail * found.f_frsize;
     bench.settings.reserve_bytes = free + free / 2;
     let log = bench.open_log();
-    for topic in [RAW, Topic::Accounts] {
-        let full = log.append(vec![record(topic, 0, "b")]).await;
-        assert!(matches!(full, Err(LogError::Full(_))), "{full:?}");
-    }
+    let full = append(log.as_ref(), "b").await;
+    assert!(matches!(full, Err(LogError::Full(_))), "{full:?}");
+    assert!(!log.has_room() && matches!(log.refuses(), Some(LogError::Full(_))));
     let mut member = log.join("g", &[RAW]).await.unwrap();
     let next = member.poll(&NOW).await.unwrap()[0].position.next();
     member.commit(vec![record(Topic::MailParsed, 0, "fact")], &[next]).await.unwrap();
+}
+
+#[tokio::test]
+async fn other_events_are_taken_down_to_a_quarter_of_the_reserve() {
+    let mut bench = FolderBench::new(1);
+    let found = rustix::fs::statvfs(bench.path()).unwrap();
+    let free = found.f_bavail * found.f_frsize;
+    for (reserve_bytes, is_taken) in [(free / 2, true), (free * 3, true), (free * 5, false)] {
+        bench.settings.reserve_bytes = reserve_bytes;
+        let log = bench.open_log();
+        assert_eq!(log.has_room(), reserve_bytes < free);
+        let appended = log.append(vec![record(Topic::MailActions, 0, "deleted")]).await;
+        assert_eq!(appended.is_ok(), is_taken, "{appended:?}");
+        assert!(is_taken || matches!(appended, Err(LogError::Full(_))), "{appended:?}");
+    }
+}
+
+#[tokio::test]
+async fn whole_segments_before_a_place_are_named_and_the_one_that_grows_is_not() {
+    let bench = FolderBench::new(1);
+    for value in ["a", "b", "c"] {
+        append(bench.open_log().as_ref(), value).await.unwrap();
+    }
+    let log = bench.open_log();
+    append(log.as_ref(), "d").await.unwrap();
+    append(log.as_ref(), "e").await.unwrap();
+    assert_eq!(log.whole_segments(&[raw(0)]), []);
+    assert_eq!(log.whole_segments(&[raw(2)]), [raw(2)]);
+    assert_eq!(log.whole_segments(&[raw(5)]), [raw(3)]);
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ use axum::Router;
 use axum::routing::any;
 
 pub use doors::{Doors, Hosts, OperationError, Operations, RebuildStep, Settings};
-pub use serve::serve;
+pub use serve::{Connections, serve, serve_within};
 
 use doors::Api;
 use error::ApiError;

@@ -11,6 +11,7 @@ mod garbage;
 mod journey;
 mod kill;
 mod ownership;
+mod private;
 mod purge;
 mod rebuild;
 mod rooms;

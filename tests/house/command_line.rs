@@ -169,6 +169,41 @@ fn ingest_takes_files_folders_and_mboxes_and_makes_crlf_of_lf() {
 }
 
 #[test]
+fn check_lists_every_fault_at_once_whatever_its_kind_and_wherever_it_comes_from() {
+    let mut house = House::new();
+    house.config = "[log]\npartitoins = 3\nqueue_bytes = 1\n[smtp]\nrecipients = \"many\"\n".to_owned();
+    let mut command = house.command(&["check", "--set", "nonsense", "--set", "smtp.domains=a.example,,b.example"]);
+    command.env("POSTLOG_SMPT_LISTEN", "127.0.0.1:1").env("POSTLOG_ADMIN_KEY", "short");
+    let output = command.output().unwrap();
+    let text = text_of(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    let faults = ["log.partitoins", "log.queue_bytes", "smtp.recipients", "nonsense", "smtp.domains"];
+    for fault in faults.into_iter().chain(["POSTLOG_SMPT_LISTEN", "POSTLOG_ADMIN_KEY"]) {
+        assert!(text.contains(fault), "{fault} is missing: {text}");
+    }
+    assert!(!house.data.exists(), "nothing was made");
+}
+
+#[test]
+fn check_reads_the_key_file_that_run_would_read() {
+    let house = House::new();
+    let file = house.data.with_extension("key");
+    let check = |path: &str| {
+        let mut command = house.command(&["check", "--admin-key-file", path]);
+        command.env_remove("POSTLOG_ADMIN_KEY").output().unwrap()
+    };
+    for content in [None, Some(""), Some("short\n")] {
+        content.into_iter().for_each(|content| fs::write(&file, content).unwrap());
+        let output = check(file.to_str().unwrap());
+        assert_eq!(output.status.code(), Some(2), "{content:?}: {}", text_of(&output));
+        assert!(text_of(&output).contains("admin_key_file"), "{}", text_of(&output));
+    }
+    assert_eq!(check("").status.code(), Some(2));
+    fs::write(&file, KEY).unwrap();
+    assert!(check(file.to_str().unwrap()).status.success());
+}
+
+#[test]
 fn the_version_is_told() {
     let output = House::new().run(&["--version"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("postlog ", env!("CARGO_PKG_VERSION")));

@@ -38,10 +38,10 @@ const KEY_HEADER: &str = "mailsac-key";
 #[derive(Debug, Clone, Args)]
 pub struct Reach {
     /// A server elsewhere, such as http://mail.example.com:8025 [default: the one on the data folder]
-    #[arg(long, value_name = "URL", env = "POSTLOG_URL")]
+    #[arg(long, global = true, value_name = "URL", env = "POSTLOG_URL")]
     url: Option<String>,
     /// The API key of an administrator [default: POSTLOG_ADMIN_KEY, else DATA/admin.key]
-    #[arg(long, value_name = "KEY", env = "POSTLOG_KEY", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "KEY", env = "POSTLOG_KEY", hide_env_values = true)]
     key: Option<String>,
 }
 

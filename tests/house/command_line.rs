@@ -204,6 +204,23 @@ fn check_reads_the_key_file_that_run_would_read() {
 }
 
 #[test]
+fn server_and_key_may_be_named_behind_the_last_subcommand() {
+    let house = House::new();
+    let server = house.start();
+    let url = format!("http://{}", server.http);
+    for arguments in [["domain", "list"], ["address", "list"], ["account", "list"], ["key", "list"]] {
+        let mut arguments = arguments.to_vec();
+        if arguments[0] == "key" {
+            arguments.push("admin");
+        }
+        arguments.extend(["--url", &url, "--key", KEY]);
+        let mut command = House::new().command(&arguments);
+        let output = command.env_remove("POSTLOG_ADMIN_KEY").output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text_of(&output));
+    }
+}
+
+#[test]
 fn the_version_is_told() {
     let output = House::new().run(&["--version"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("postlog ", env!("CARGO_PKG_VERSION")));

@@ -221,6 +221,22 @@ fn server_and_key_may_be_named_behind_the_last_subcommand() {
 }
 
 #[test]
+fn an_account_is_named_by_its_id_or_its_email() {
+    let house = House::new();
+    let server = house.start();
+    house.run(&["account", "add", "ann@example.org", "--id", "ann"]);
+    house.run(&["account", "add", "bob@example.org", "--id", "bob"]);
+    house.run(&["key", "add", "bob@example.org", "--name", "laptop"]);
+    house.run(&["account", "remove", "Ann@Example.org"]);
+    house.run(&["account", "remove", "bob"]);
+    let listed = String::from_utf8(house.run(&["account", "list"]).stdout).unwrap();
+    assert!(!listed.contains("ann") && !listed.contains("bob"), "{listed}");
+    let output = house.command(&["account", "remove", "eve@example.org"]).output().unwrap();
+    assert!(!output.status.success() && text_of(&output).contains("eve@example.org"), "{}", text_of(&output));
+    assert!(server.stop().success());
+}
+
+#[test]
 fn the_version_is_told() {
     let output = House::new().run(&["--version"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("postlog ", env!("CARGO_PKG_VERSION")));

@@ -204,6 +204,40 @@ fn check_reads_the_key_file_that_run_would_read() {
 }
 
 #[test]
+fn a_recipient_that_is_no_address_is_a_mistake_of_the_command_line() {
+    let house = House::new();
+    let file = house.data.with_extension("eml");
+    fs::write(&file, plain("one", 300)).unwrap();
+    for (flag, value) in [("--to", "bad addr"), ("--to", "nobody"), ("--from", "a b@example.org")] {
+        let output = house.command(&["ingest", file.to_str().unwrap(), flag, value]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flag} {value}: {}", text_of(&output));
+        assert!(text_of(&output).contains(value), "{}", text_of(&output));
+    }
+    assert!(!house.data.exists(), "nothing was made");
+    house.run(&["ingest", file.to_str().unwrap(), "--to", "Ann@Example.org", "--from", ""]);
+}
+
+#[test]
+fn a_file_that_is_no_mail_is_refused_unless_it_is_named_eml() {
+    let house = House::new();
+    let (image, users) = (house.data.with_extension("png"), house.data.with_extension("passwd"));
+    fs::write(&image, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").unwrap();
+    fs::write(&users, "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/bin/false\n").unwrap();
+    for file in [&image, &users] {
+        let output = house.command(&["ingest", file.to_str().unwrap(), "--to", "ann@example.org"]).output().unwrap();
+        let text = text_of(&output);
+        assert_eq!(output.status.code(), Some(4), "{text}");
+        assert!(text.contains(file.to_str().unwrap()) && text.contains("no mail"), "{text}");
+    }
+    let (maildir, odd) = (house.data.with_extension("host,S=1:2,S"), house.data.with_extension("eml"));
+    fs::write(&maildir, "Subject:x\n\nHello\n").unwrap();
+    fs::write(&odd, "no header at all\n").unwrap();
+    for file in [&maildir, &odd] {
+        house.run(&["ingest", file.to_str().unwrap(), "--to", "ann@example.org"]);
+    }
+}
+
+#[test]
 fn server_and_key_may_be_named_behind_the_last_subcommand() {
     let house = House::new();
     let server = house.start();

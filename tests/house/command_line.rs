@@ -204,6 +204,27 @@ fn check_reads_the_key_file_that_run_would_read() {
 }
 
 #[test]
+fn tail_fails_when_a_record_can_not_be_read() {
+    let mut house = House::new();
+    house.config = "[log]\nsegment_bytes = 65536\n".to_owned();
+    let server = house.start();
+    for number in 0..4 {
+        server.deliver(&["ann@example.org"], &plain(&format!("mail-{number}"), 40_000));
+    }
+    server.inbox_of("ann@example.org", 4);
+    assert!(server.stop().success());
+    house.run(&["tail", "mail.raw", "--json"]);
+    let first = house.data.join("log/mail.raw/0/00000000000000000000.seg");
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[20_000] ^= 1;
+    fs::write(&first, bytes).unwrap();
+    for form in [vec!["tail", "mail.raw"], vec!["tail", "mail.raw", "--json"]] {
+        let output = house.command(&form).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
 fn a_recipient_that_is_no_address_is_a_mistake_of_the_command_line() {
     let house = House::new();
     let file = house.data.with_extension("eml");

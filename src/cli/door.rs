@@ -125,6 +125,22 @@ impl Door {
         Ok(result)
     }
 
+    /// The same for what only reads: on a folder without data there is nothing to read, and nothing is made.
+    pub async fn visit_what_is<R>(
+        place: &Place,
+        reach: &Reach,
+        call: impl AsyncFnOnce(&Self) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        if reach.url.is_none() {
+            let folder = place.settings(Vec::new())?.data_dir;
+            if is_empty(&folder) {
+                let folder = folder.display();
+                return Err(anyhow!("there is no data in {folder}: name the folder by --data-dir").into());
+            }
+        }
+        Self::visit(place, reach, call).await
+    }
+
     /// Ends what was started for the command. What it wrote is processed before.
     async fn close(self) -> Result<(), Failure> {
         if let Some((engine, held)) = self.own {
@@ -264,6 +280,14 @@ pub async fn running(folder: &Path) -> anyhow::Result<SocketAddr> {
             folder.display()
         )
     })
+}
+
+/// Whether nothing is there. What can't be looked at is told by who opens it.
+fn is_empty(folder: &Path) -> bool {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 fn key(reach: &Reach, folder: Option<&Path>) -> Result<String, Failure> {

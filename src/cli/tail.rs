@@ -43,7 +43,7 @@ impl Tail {
         let terminal = std::io::stdout().is_terminal();
         let mut unreadable = 0_u64;
         let unreadable_seen = &mut unreadable;
-        Door::visit(place, &self.reach, async |door| {
+        Door::visit_what_is(place, &self.reach, async |door| {
             door.lines(Method::GET, &path, |line| {
                 *unreadable_seen += u64::from(names_error(line));
                 if as_json && !terminal {

@@ -292,6 +292,21 @@ fn an_account_is_named_by_its_id_or_its_email() {
 }
 
 #[test]
+fn commands_that_only_read_make_no_folder() {
+    let house = House::new();
+    for arguments in [vec!["dump"], vec!["tail", "mail.raw"], vec!["rebuild"]] {
+        let output = house.command(&arguments).output().unwrap();
+        let text = text_of(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        assert!(text.contains(house.data.to_str().unwrap()), "{text}");
+        assert!(!house.data.exists(), "{arguments:?} has made it");
+    }
+    fs::create_dir(&house.data).unwrap();
+    assert_eq!(house.command(&["dump"]).output().unwrap().status.code(), Some(1));
+    assert_eq!(fs::read_dir(&house.data).unwrap().count(), 0, "an empty folder stays empty");
+}
+
+#[test]
 fn the_version_is_told() {
     let output = House::new().run(&["--version"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("postlog ", env!("CARGO_PKG_VERSION")));

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::support::eventually;
 use crate::support::mail::{plain, rich};
 use crate::support::server::{House, KEY, text_of};
 
@@ -304,6 +306,24 @@ fn commands_that_only_read_make_no_folder() {
     fs::create_dir(&house.data).unwrap();
     assert_eq!(house.command(&["dump"]).output().unwrap().status.code(), Some(1));
     assert_eq!(fs::read_dir(&house.data).unwrap().count(), 0, "an empty folder stays empty");
+}
+
+#[test]
+fn ready_says_that_a_server_without_the_stage_api_can_not_be_asked() {
+    let house = House::new();
+    let mut child = house
+        .command(&["run", "--stages", "ingest,processors", "--smtp-listen", "127.0.0.1:0"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("the server's file", || house.data.join("server.json").exists().then_some(()));
+    let output = house.command(&["ready", "--wait"]).output().unwrap();
+    crate::support::server::signal(child.id(), "TERM");
+    child.wait().unwrap();
+    let text = text_of(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("api") && !text.contains("no server runs"), "{text}");
 }
 
 #[test]

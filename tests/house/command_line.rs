@@ -327,6 +327,21 @@ fn ready_says_that_a_server_without_the_stage_api_can_not_be_asked() {
 }
 
 #[test]
+fn what_is_reserved_is_named_as_it_is_kept_and_a_fault_is_told_once() {
+    let house = House::new();
+    let server = house.start();
+    let output = house.run(&["address", "reserve", "Ann+shop@Example.org"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("ann@example.org is reserved."), "{text}");
+    let released = String::from_utf8(house.run(&["address", "release", "Ann+shop@example.org"]).stdout).unwrap();
+    assert!(released.starts_with("ann@example.org is released."), "{released}");
+    let output = house.command(&["address", "reserve", "nope"]).output().unwrap();
+    let text = text_of(&output);
+    assert_eq!(text.matches("nope is not").count(), 1, "{text}");
+    assert!(server.stop().success());
+}
+
+#[test]
 fn the_version_is_told() {
     let output = House::new().run(&["--version"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("postlog ", env!("CARGO_PKG_VERSION")));

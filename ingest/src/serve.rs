@@ -24,6 +24,7 @@ pub async fn serve(
     settings: Arc<Settings>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    metric::register();
     let guests = Guests::new(settings.connections);
     let house = Arc::new(House::new(log, Arc::clone(&settings), shutdown.clone()));
     let sessions = TaskTracker::new();

@@ -64,6 +64,7 @@ pub async fn serve_within(
     router: Router,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    metric::register();
     let (guests, newcomers) = (Guests::new(connections.all), Guests::new(connections.without_head));
     let tasks = TaskTracker::new();
     accept_until(&shutdown, listener, &guests, |stream, peer, guest| match both(guest, &newcomers, peer) {

@@ -13,6 +13,10 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// Mail and keys are nobody else's: not readable for group and others, whatever makes the file.
+const PRIVATE: rustix::fs::Mode = rustix::fs::Mode::RWXG.union(rustix::fs::Mode::RWXO);
+
 fn main() -> ExitCode {
+    rustix::process::umask(PRIVATE);
     cli::main()
 }

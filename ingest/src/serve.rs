@@ -26,6 +26,7 @@ pub async fn serve(
     unanswered: Arc<Unanswered>,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    metric::register();
     let guests = Guests::new(settings.connections);
     let house = Arc::new(House::new(log, Arc::clone(&settings), unanswered, shutdown.clone()));
     let sessions = TaskTracker::new();

@@ -23,6 +23,7 @@ use tokio::sync::Mutex as Gate;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::damage::database_fault;
 use super::first_start::{Secrets, furnish};
 use super::forwards::{self, Forwards};
 use super::projection::{StoreProjection, TOPICS};
@@ -377,9 +378,10 @@ async fn watched<E: std::fmt::Display>(
 /// One database for log and store, so that a batch of both is one write.
 fn open_folder(settings: &Settings) -> anyhow::Result<(Arc<EmbeddedLog>, Arc<EmbeddedStore>)> {
     let folder: &Path = &settings.data_dir;
-    let database = open_database(&folder.join(DATABASE_FOLDER), settings.database)
-        .with_context(|| format!("the database in {} can't be opened", folder.display()))?;
-    let log = EmbeddedLog::open(database.clone(), &folder.join(LOG_FOLDER), settings.log.clone())
+    let (database_folder, log_folder) = (folder.join(DATABASE_FOLDER), folder.join(LOG_FOLDER));
+    let database = open_database(&database_folder, settings.database)
+        .map_err(|error| database_fault(&database_folder, &log_folder, &error))?;
+    let log = EmbeddedLog::open(database.clone(), &log_folder, settings.log.clone())
         .with_context(|| format!("the log in {} can't be opened", folder.display()))?;
     let raw = Arc::new(RawOnLog(Arc::clone(&log)));
     match EmbeddedStore::open(database, &log.id().0, raw) {

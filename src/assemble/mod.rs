@@ -2,6 +2,7 @@
 //! [`engine::Engine`] is all of that once; [`house`] keeps one running, and makes a new one when the log has closed
 //! itself. It knows who needs whom, and nothing of mail.
 
+mod damage;
 mod engine;
 mod first_start;
 mod forwards;

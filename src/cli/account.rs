@@ -1,5 +1,6 @@
 //! `postlog account`: who may use the API.
 
+use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -33,8 +34,11 @@ enum Action {
         #[arg(long)]
         admin: bool,
     },
-    /// Remove an account; what it owns stays closed until an administrator releases it
-    Remove { account: String },
+    /// Remove an account, named by its id or e-mail; what it owns stays closed until an administrator releases it
+    Remove {
+        #[arg(value_name = "ID_OR_EMAIL")]
+        account: String,
+    },
 }
 
 impl Account {
@@ -57,8 +61,36 @@ async fn act(door: &Door, action: Action, as_json: bool) -> Result<(), Failure> 
             screen::answer(&made, &format!("The account {account} is made. Its key, shown this once: {key}"), as_json)
         }
         Action::Remove { account } => {
+            let account = id_of(&find(door, &account).await?);
             let gone = door.json(Method::DELETE, &format!("/api/admin/accounts/{}", segment(&account)), None).await?;
             screen::answer(&gone, &format!("The account {account} is removed."), as_json)
+        }
+    }
+}
+
+/// The account with that id, or else the only one with that e-mail address.
+pub(super) async fn find(door: &Door, named: &str) -> Result<Value, Failure> {
+    let listed = door.json(Method::GET, "/api/admin/accounts", None).await?;
+    let accounts = listed.as_array().map_or(&[][..], Vec::as_slice);
+    Ok(found(accounts, named).cloned()?)
+}
+
+pub(super) fn id_of(account: &Value) -> String {
+    screen::text_of(account, "_id")
+}
+
+fn found<'a>(accounts: &'a [Value], named: &str) -> anyhow::Result<&'a Value> {
+    if let Some(account) = accounts.iter().find(|account| id_of(account) == named) {
+        return Ok(account);
+    }
+    let by_email = |account: &&Value| screen::text_of(account, "email").eq_ignore_ascii_case(named);
+    let several: Vec<&Value> = accounts.iter().filter(by_email).collect();
+    match several.as_slice() {
+        [account] => Ok(account),
+        [] => Err(anyhow!("there is no account {named}")),
+        _ => {
+            let ids: Vec<String> = several.into_iter().map(id_of).collect();
+            Err(anyhow!("{named} has several accounts: name one of {}", ids.join(", ")))
         }
     }
 }
@@ -78,4 +110,21 @@ fn list(listed: &Value, as_json: bool) -> Result<(), Failure> {
         })
         .collect();
     screen::print(&screen::table(&["account", "email", "role", "keys"], &rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_before_an_email_and_an_email_that_several_have_names_none() {
+        let account = |id: &str, email: &str| json!({ "_id": id, "email": email });
+        let accounts = [account("a", "x@y.org"), account("x@y.org", "b@y.org"), account("c", "d@y.org")];
+        let id = |named: &str| found(&accounts, named).map(id_of).map_err(|error| error.to_string());
+        assert_eq!(id("x@y.org").as_deref(), Ok("x@y.org"));
+        assert_eq!(id("D@y.org").as_deref(), Ok("c"));
+        assert!(id("e@y.org").unwrap_err().contains("no account"));
+        let twins = [account("a", "x@y.org"), account("b", "x@y.org")];
+        assert!(found(&twins, "x@y.org").unwrap_err().to_string().contains("a, b"));
+    }
 }

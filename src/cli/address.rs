@@ -53,16 +53,22 @@ async fn act(door: &Door, action: Action, as_json: bool) -> Result<(), Failure> 
             let other = screen::text_of(&reserved, "encryptedInbox");
             screen::answer(
                 &reserved,
-                &format!("{address} is reserved. It can be written to as {other} as well."),
+                &format!("{} is reserved. It can be written to as {other} as well.", kept(&reserved, &address)),
                 as_json,
             )
         }
         Action::Release { address } => {
             let released = door.json(Method::DELETE, &path(&address), None).await?;
-            screen::answer(&released, &format!("{address} is released."), as_json)
+            screen::answer(&released, &format!("{} is released.", kept(&released, &address)), as_json)
         }
         Action::Show { address } => show(&door.json(Method::GET, &path(&address), None).await?, as_json),
     }
+}
+
+/// The address as it is kept: without a tag, in lower case, whatever was asked for.
+fn kept(object: &Value, asked: &str) -> String {
+    let kept = screen::text_of(object, "_id");
+    if kept.is_empty() { asked.to_owned() } else { kept }
 }
 
 fn list(listed: &Value, as_json: bool) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ pub struct Check {
 
 impl Check {
     pub fn run(self, place: &Place) -> Result<(), Failure> {
-        match (config::load(&place.sources(self.run.flags())?), self.json) {
+        match (config::load(&place.sources(self.run.flags())), self.json) {
             (Ok(_), true) => screen::print(&format!("{}\n", json!({ "ok": true, "faults": [] }))),
             (Ok(_), false) => screen::print("The configuration has no fault.\n"),
             (Err(Faults(faults)), true) => {

@@ -38,10 +38,10 @@ const KEY_HEADER: &str = "mailsac-key";
 #[derive(Debug, Clone, Args)]
 pub struct Reach {
     /// A server elsewhere, such as http://mail.example.com:8025 [default: the one on the data folder]
-    #[arg(long, value_name = "URL", env = "POSTLOG_URL")]
+    #[arg(long, global = true, value_name = "URL", env = "POSTLOG_URL")]
     url: Option<String>,
     /// The API key of an administrator [default: POSTLOG_ADMIN_KEY, else DATA/admin.key]
-    #[arg(long, value_name = "KEY", env = "POSTLOG_KEY", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "KEY", env = "POSTLOG_KEY", hide_env_values = true)]
     key: Option<String>,
 }
 
@@ -125,6 +125,22 @@ impl Door {
         let result = done?;
         closed?;
         Ok(result)
+    }
+
+    /// The same for what only reads: on a folder without data there is nothing to read, and nothing is made.
+    pub async fn visit_what_is<R>(
+        place: &Place,
+        reach: &Reach,
+        call: impl AsyncFnOnce(&Self) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        if reach.url.is_none() {
+            let folder = place.settings(Vec::new())?.data_dir;
+            if is_empty(&folder) {
+                let folder = folder.display();
+                return Err(anyhow!("there is no data in {folder}: name the folder by --data-dir").into());
+            }
+        }
+        Self::visit(place, reach, call).await
     }
 
     /// Ends what was started for the command. What it wrote is processed before.
@@ -277,6 +293,14 @@ pub async fn running(folder: &Path) -> anyhow::Result<SocketAddr> {
             folder.display()
         )
     })
+}
+
+/// Whether nothing is there. What can't be looked at is told by who opens it.
+fn is_empty(folder: &Path) -> bool {
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 fn key(reach: &Reach, folder: Option<&Path>) -> Result<String, Failure> {

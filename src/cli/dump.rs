@@ -19,7 +19,7 @@ pub struct Dump {
 
 impl Dump {
     pub async fn run(self, place: &Place) -> Result<(), Failure> {
-        Door::visit(place, &self.reach, async |door| {
+        Door::visit_what_is(place, &self.reach, async |door| {
             door.lines(Method::GET, "/api/admin/dump", |line| {
                 if line.starts_with(ERROR) {
                     return Err(anyhow!("{}", String::from_utf8_lossy(line).trim()).into());

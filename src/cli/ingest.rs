@@ -29,6 +29,22 @@ const HEAD_BYTES: u64 = 1024;
 /// Without a terminal, a line is written every so many mails.
 const TOLD_EVERY: u64 = 1000;
 
+/// What mail begins with, also where nothing stands between colon and value.
+const COMMON_FIELDS: [&str; 10] = [
+    "Received",
+    "Return-Path",
+    "Delivered-To",
+    "Message-ID",
+    "MIME-Version",
+    "Content-Type",
+    "Date",
+    "From",
+    "To",
+    "Subject",
+];
+const NO_MAIL: &str =
+    "it is no mail: its first line is no header field (what is mail all the same is taken when it is named .eml)";
+
 #[derive(Debug, Args)]
 pub struct Ingest {
     #[command(flatten)]
@@ -70,6 +86,7 @@ struct Refusal {
 
 impl Ingest {
     pub async fn run(self, place: &Place) -> Result<(), Failure> {
+        self.check_addresses()?;
         let found: Vec<Found> = self.paths.iter().flat_map(|path| walk(path)).collect();
         if found.is_empty() {
             let paths: Vec<String> = self.paths.iter().map(|path| path.display().to_string()).collect();
@@ -86,6 +103,18 @@ impl Ingest {
             screen::print(&format!("{} accepted, {} refused\n", outcome.accepted, outcome.refused.len()))?;
         }
         if outcome.refused.is_empty() { Ok(()) } else { Err(Failure::PartRefused) }
+    }
+
+    /// What is said on the command line for every mail is looked at once, before any of them.
+    fn check_addresses(&self) -> Result<(), Failure> {
+        // Mail without a sender has the empty one.
+        let from = self.from.iter().filter(|from| !from.is_empty()).map(|from| ("from", from));
+        for (flag, address) in self.to.iter().map(|to| ("to", to)).chain(from) {
+            if let Err(error) = accounts::normalise(address) {
+                return Err(Failure::Usage(format!("--{flag} {address}: it is not an address: {error}")));
+            }
+        }
+        Ok(())
     }
 
     async fn bring_in(&self, door: &Door, found: Vec<Found>) -> Outcome {
@@ -188,6 +217,11 @@ fn read_file(path: &Path, size_bytes: u64, sender: &mpsc::Sender<Item>, room: &A
     if is_mbox(&head) {
         return read_mbox(reader, &name, sender, room);
     }
+    let is_eml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("eml"));
+    if !is_eml && !begins_as_mail(&head) {
+        send(sender, room, name, Err(NO_MAIL.to_owned()), size_bytes);
+        return Ok(());
+    }
     let content = if size_bytes > LARGEST_BYTES as u64 {
         Err(too_large())
     } else {
@@ -197,6 +231,21 @@ fn read_file(path: &Path, size_bytes: u64, sender: &mpsc::Sender<Item>, room: &A
     };
     send(sender, room, name, content, size_bytes);
     Ok(())
+}
+
+/// Whether the first line is a header field (RFC 5322 2.2) or the envelope line of an mbox. Mail has a blank behind the
+/// colon nearly always; lists of colons, such as /etc/passwd, have none.
+fn begins_as_mail(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if line.starts_with(b"From ") {
+        return true;
+    }
+    let Some(colon) = line.iter().position(|byte| *byte == b':') else { return false };
+    let (name, value) = line.split_at(colon);
+    let name = name.trim_ascii_end();
+    let is_name = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+    let is_spaced = value.get(1).is_none_or(|byte| byte.is_ascii_whitespace());
+    is_name && (is_spaced || COMMON_FIELDS.iter().any(|common| name.eq_ignore_ascii_case(common.as_bytes())))
 }
 
 fn read_mbox(
@@ -235,4 +284,22 @@ fn send(
 
 fn too_large() -> String {
     format!("it is larger than {LARGEST_BYTES} bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_begins_with_a_header_field_or_an_envelope_line() {
+        for mail in ["Subject: x\r\n", "X-Odd: y\n", "subject:x\n", "Received:\n by x", "From a Mon Nov 24\n", "To :c"]
+        {
+            assert!(begins_as_mail(mail.as_bytes()), "{mail:?}");
+        }
+        for other in
+            ["", "\u{89}PNG\r\n", "root:x:0:0:root:/root:/bin/bash\n", "Hello there: you\n", ": x\n", "\nTo: x\n"]
+        {
+            assert!(!begins_as_mail(other.as_bytes()), "{other:?}");
+        }
+    }
 }

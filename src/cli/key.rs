@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::door::{Door, Reach, segment};
 use super::failure::Failure;
-use super::{Place, screen};
+use super::{Place, account, screen};
 
 #[derive(Debug, Args)]
 pub struct Key {
@@ -22,9 +22,13 @@ pub struct Key {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List the keys of an account
-    List { account: String },
+    List {
+        #[arg(value_name = "ID_OR_EMAIL")]
+        account: String,
+    },
     /// Make a key
     Add {
+        #[arg(value_name = "ID_OR_EMAIL")]
         account: String,
         /// What it is for
         #[arg(long)]
@@ -32,6 +36,7 @@ enum Action {
     },
     /// Revoke a key, named by its SHA-256, or by its name where only one has it
     Revoke {
+        #[arg(value_name = "ID_OR_EMAIL")]
         account: String,
         #[arg(value_name = "NAME_OR_SHA256")]
         named: String,
@@ -49,19 +54,18 @@ async fn act(door: &Door, action: Action, as_json: bool) -> Result<(), Failure> 
     let path = |account: &str| format!("/api/admin/accounts/{}/keys", segment(account));
     match action {
         Action::List { account } => {
-            let listed = door.json(Method::GET, "/api/admin/accounts", None).await?;
-            let mut accounts = listed.as_array().into_iter().flatten();
-            let found = accounts.find(|one| one.get("_id").and_then(Value::as_str) == Some(account.as_str()));
-            let found = found.ok_or_else(|| anyhow::anyhow!("there is no account {account}"))?;
+            let found = account::find(door, &account).await?;
             list(found.get("keys").unwrap_or(&Value::Null), as_json)
         }
         Action::Add { account, name } => {
             let body = name.map_or_else(|| json!({}), |name| json!({ "name": name }));
+            let account = account::id_of(&account::find(door, &account).await?);
             let made = door.json(Method::POST, &path(&account), Some(&body)).await?;
             let key = screen::text_of(&made, "key");
             screen::answer(&made, &format!("The key, shown this once: {key}"), as_json)
         }
         Action::Revoke { account, named } => {
+            let account = account::id_of(&account::find(door, &account).await?);
             let gone = door.json(Method::DELETE, &format!("{}/{}", path(&account), segment(&named)), None).await?;
             screen::answer(&gone, &format!("The key {named} of {account} is revoked."), as_json)
         }

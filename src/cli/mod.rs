@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Settings, Sources};
+use crate::config::{Fault, Settings, Sources};
 use failure::Failure;
 
 const EXIT_CODES: &str = "\
@@ -132,20 +132,23 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
 impl Place {
     /// The settings, with what a command's own flags say over them.
     pub fn settings(&self, flags: Vec<(String, String)>) -> Result<Settings, Failure> {
-        Ok(crate::config::load(&self.sources(flags)?)?)
+        Ok(crate::config::load(&self.sources(flags))?)
     }
 
-    pub fn sources(&self, flags: Vec<(String, String)>) -> Result<Sources, Failure> {
-        let mut all = Vec::new();
+    pub fn sources(&self, flags: Vec<(String, String)>) -> Sources {
+        let (mut all, mut faults) = (Vec::new(), Vec::new());
         for pair in &self.set {
-            let (key, value) = pair.split_once('=').ok_or_else(|| {
-                Failure::Usage(format!("--set {pair}: it must be KEY=VALUE, such as log.partitions=3"))
-            })?;
-            all.push((key.trim().to_owned(), value.to_owned()));
+            match pair.split_once('=') {
+                Some((key, value)) => all.push((key.trim().to_owned(), value.to_owned())),
+                None => {
+                    let cause = "it must be KEY=VALUE, such as log.partitions=3".to_owned();
+                    faults.push(Fault { key: format!("--set {pair}"), source: None, cause });
+                }
+            }
         }
         all.extend(self.data_dir.iter().map(|folder| ("data_dir".to_owned(), folder.clone())));
         all.extend(flags);
-        Ok(Sources { file: self.config.clone(), environment: Sources::environment(), flags: all })
+        Sources { file: self.config.clone(), environment: Sources::environment(), flags: all, faults }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `postlog ready`: whether the server takes mail and shows it. For health checks and for scripts that have to wait.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -28,19 +29,25 @@ pub struct Ready {
     json: bool,
 }
 
+/// Whom to ask.
+enum Server {
+    At(String),
+    None,
+    /// It runs without the stage api: it will never answer.
+    Mute,
+}
+
 impl Ready {
     pub async fn run(self, place: &Place) -> Result<(), Failure> {
         let folder = place.settings(Vec::new())?.data_dir;
-        let look = async || {
-            let url = self.url.clone().or_else(|| Some(format!("http://{}", ServerFile::read(&folder)?.http?)));
-            match url {
-                Some(url) => ask_ready(url.trim_end_matches('/')).await,
-                None => Err(vec![format!("no server runs on {}", folder.display())]),
-            }
+        let look = async || match self.server(&folder) {
+            Server::At(url) => ask_ready(url.trim_end_matches('/')).await,
+            Server::None => Err(vec![format!("no server runs on {}", folder.display())]),
+            Server::Mute => Err(vec![mute(&folder)]),
         };
         let waiting = async {
             let mut looked = look().await;
-            while self.wait && looked.is_err() {
+            while self.wait && looked.is_err() && !matches!(self.server(&folder), Server::Mute) {
                 tokio::time::sleep(GLANCE).await;
                 looked = look().await;
             }
@@ -54,6 +61,17 @@ impl Ready {
         self.tell(looked)
     }
 
+    fn server(&self, folder: &Path) -> Server {
+        if let Some(url) = &self.url {
+            return Server::At(url.clone());
+        }
+        match ServerFile::read(folder) {
+            Some(ServerFile { http: Some(address), .. }) => Server::At(format!("http://{address}")),
+            Some(ServerFile { http: None, .. }) => Server::Mute,
+            None => Server::None,
+        }
+    }
+
     fn tell(&self, looked: Result<(), Vec<String>>) -> Result<(), Failure> {
         let missing = looked.err().unwrap_or_default();
         if self.json {
@@ -64,4 +82,8 @@ impl Ready {
         }
         if missing.is_empty() { Ok(()) } else { Err(Failure::NotReady(format!("not ready: {}", missing.join("; ")))) }
     }
+}
+
+fn mute(folder: &Path) -> String {
+    format!("the server on {} runs without the stage api, so it can't be asked", folder.display())
 }

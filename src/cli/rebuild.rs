@@ -32,7 +32,7 @@ enum Line {
 impl Rebuild {
     pub async fn run(self, place: &Place) -> Result<(), Failure> {
         let as_json = self.json;
-        Door::visit(place, &self.reach, async |door| rebuild(door, as_json).await).await
+        Door::visit_what_is(place, &self.reach, async |door| rebuild(door, as_json).await).await
     }
 }
 

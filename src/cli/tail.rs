@@ -2,10 +2,12 @@
 
 use std::io::IsTerminal;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use hyper::Method;
 use schemas::Topic;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::door::{Door, Reach, segment};
@@ -39,8 +41,11 @@ impl Tail {
         let path = format!("/api/admin/events/{}?from={}&follow={}", topic, segment(&self.from), self.follow);
         let as_json = self.json;
         let terminal = std::io::stdout().is_terminal();
-        Door::visit(place, &self.reach, async |door| {
+        let mut unreadable = 0_u64;
+        let unreadable_seen = &mut unreadable;
+        Door::visit_what_is(place, &self.reach, async |door| {
             door.lines(Method::GET, &path, |line| {
+                *unreadable_seen += u64::from(names_error(line));
                 if as_json && !terminal {
                     return screen::write(line);
                 }
@@ -50,8 +55,21 @@ impl Tail {
             })
             .await
         })
-        .await
+        .await?;
+        if unreadable > 0 {
+            return Err(anyhow!("of {topic} not everything can be read: {unreadable} of these lines say why").into());
+        }
+        Ok(())
     }
+}
+
+/// Whether the line is about what can't be read.
+fn names_error(line: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Line {
+        error: Option<IgnoredAny>,
+    }
+    serde_json::from_slice::<Line>(line).is_ok_and(|line| line.error.is_some())
 }
 
 /// `time partition/offset key event`
@@ -87,6 +105,13 @@ fn cut(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_about_what_can_not_be_read_is_told_from_others() {
+        assert!(names_error(br#"{"offset":7,"event":null,"error":"it is cut"}"#));
+        assert!(names_error(br#"{"error":"the log is closed"}"#));
+        assert!(!names_error(br#"{"offset":7,"event":{"error":"as the mail says"}}"#));
+    }
 
     #[test]
     fn a_line_for_people_has_time_place_key_and_a_cut_event() {

@@ -14,6 +14,9 @@ use super::sections::{SmtpSection, TelemetrySection};
 use super::validate::address;
 use super::{Config, Fault};
 
+/// Of a log that is made where no number is set.
+const PARTITIONS: u32 = 1;
+
 /// Everything that the assembly needs.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -21,6 +24,10 @@ pub struct Settings {
     pub stages: Stages,
     pub admin_key_file: Option<PathBuf>,
     pub log: EmbeddedSettings,
+    /// Whether somebody has set `log.partitions`: a folder that was made with another number is refused then, and
+    /// counts with its own otherwise.
+    #[allow(dead_code, reason = "who opens the log asks for it")]
+    pub partitions_given: bool,
     pub database: DatabaseSettings,
     pub processors: RunSettings,
     pub retention: RetentionSettings,
@@ -108,8 +115,9 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
         data_dir: PathBuf::from(&config.top.data_dir),
         stages,
         admin_key_file: config.top.admin_key_file.as_ref().map(PathBuf::from),
+        partitions_given: config.log.partitions.is_some(),
         log: EmbeddedSettings {
-            partitions: config.log.partitions,
+            partitions: config.log.partitions.unwrap_or(PARTITIONS),
             segment_bytes: config.log.segment_bytes,
             segment_age: Duration::from_secs(u64::from(config.log.segment_hours) * 60 * 60),
             queue_bytes: config.log.queue_bytes,
@@ -253,5 +261,15 @@ mod tests {
     fn the_defaults_build() {
         let settings = build(&Config::default()).unwrap();
         assert_eq!(settings.smtp, ingest::Settings::default());
+    }
+
+    #[test]
+    fn a_number_of_partitions_that_nobody_has_set_is_told_from_one_that_is_set() {
+        let mut config = Config::default();
+        let settings = build(&config).unwrap();
+        assert_eq!((settings.log.partitions, settings.partitions_given), (1, false));
+        config.log.partitions = Some(1);
+        let settings = build(&config).unwrap();
+        assert_eq!((settings.log.partitions, settings.partitions_given), (1, true));
     }
 }

@@ -1,7 +1,9 @@
 //! The configuration: one TOML file with a section a room, the environment over it, flags over both. Read, then
 //! checked as a whole without touching the world (every fault with its key), then turned into what the rooms take.
 
+mod admin_key;
 mod build;
+mod environment;
 mod key;
 mod read;
 pub mod reference;
@@ -9,7 +11,7 @@ mod sections;
 mod validate;
 
 pub use build::{ForwardSettings, RetentionSettings, Settings, Stages};
-pub use read::{Sources, read};
+pub use read::Sources;
 pub use sections::Config;
 
 use std::fmt;
@@ -40,8 +42,10 @@ pub struct Faults(pub Vec<Fault>);
 
 /// Reads, checks and builds, and says everything that is wrong.
 pub fn load(sources: &Sources) -> Result<Settings, Faults> {
-    let config = read(sources)?;
-    let faults = validate::validate(&config);
+    let (config, mut faults) = read::read(sources);
+    // Where the form is wrong the default stands, and that has no fault.
+    faults.extend(validate::validate(&config));
+    faults.extend(admin_key::fault(&sources.environment, config.top.admin_key_file.as_deref()));
     if !faults.is_empty() {
         return Err(Faults(faults));
     }

@@ -1,5 +1,5 @@
 //! Reading: the file, the environment over it, the flags over both. Every key that doesn't exist and every value of the
-//! wrong kind is named, not only the first.
+//! wrong kind is named, not only the first, and left out, so that what is right is checked further.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use super::environment;
 use super::key::{Key, Kind};
-use super::{Config, Fault, Faults};
+use super::{Config, Fault};
+
+const EMPTY_MEMBER: &str = "a member of the list is empty";
 
 /// Where settings come from.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +21,8 @@ pub struct Sources {
     pub environment: BTreeMap<String, String>,
     /// Path of the key and its text, from the command line.
     pub flags: Vec<(String, String)>,
+    /// What the command line has where a setting should be.
+    pub faults: Vec<Fault>,
 }
 
 impl Sources {
@@ -31,16 +36,18 @@ impl Sources {
     }
 }
 
-/// The configuration as it stands in its sources, not checked further than its form.
-pub fn read(sources: &Sources) -> Result<Config, Faults> {
+/// The configuration as it stands in its sources, not checked further than its form, and what is wrong with that form.
+/// Where something is wrong the default stands.
+pub fn read(sources: &Sources) -> (Config, Vec<Fault>) {
     let keys = Config::keys();
     let mut faults = Vec::new();
-    let mut table = match read_file(sources) {
-        Ok(table) => table,
-        Err(fault) => return Err(Faults(vec![fault])),
-    };
+    let mut table = read_file(sources).unwrap_or_else(|fault| {
+        faults.push(fault);
+        Table::new()
+    });
     let file = sources.file.as_ref().map_or_else(String::new, |path| path.display().to_string());
-    check_form(&table, &keys, &file, &mut faults);
+    check_form(&mut table, &keys, &file, &mut faults);
+    faults.extend(environment::faults(&sources.environment, &keys));
     for key in &keys {
         let variable = key.variable();
         if let Some(text) = sources.environment.get(&variable) {
@@ -53,35 +60,44 @@ pub fn read(sources: &Sources) -> Result<Config, Faults> {
             None => faults.push(unknown(path, "command line", &keys)),
         }
     }
-    if !faults.is_empty() {
-        return Err(Faults(faults));
-    }
-    typed(table)
+    faults.extend(sources.faults.iter().cloned());
+    (typed(table, &mut faults), faults)
 }
 
 /// What passed the check of its form can only be a number out of its type's range.
-fn typed(mut table: Table) -> Result<Config, Faults> {
-    let mut faults = Vec::new();
-    let config = Config {
-        log: section(&mut table, "log", &mut faults),
-        store: section(&mut table, "store", &mut faults),
-        smtp: section(&mut table, "smtp", &mut faults),
-        http: section(&mut table, "http", &mut faults),
-        processors: section(&mut table, "processors", &mut faults),
-        forward: section(&mut table, "forward", &mut faults),
-        upkeep: section(&mut table, "upkeep", &mut faults),
-        telemetry: section(&mut table, "telemetry", &mut faults),
-        top: section(&mut Table::from_iter([("top".to_owned(), Value::Table(table))]), "top", &mut faults),
+fn typed(mut table: Table, faults: &mut Vec<Fault>) -> Config {
+    let mut take = |name: &str| match table.remove(name) {
+        Some(Value::Table(section)) => section,
+        _ => Table::new(),
     };
-    if faults.is_empty() { Ok(config) } else { Err(Faults(faults)) }
+    Config {
+        log: section(take("log"), "log.", faults),
+        store: section(take("store"), "store.", faults),
+        smtp: section(take("smtp"), "smtp.", faults),
+        http: section(take("http"), "http.", faults),
+        processors: section(take("processors"), "processors.", faults),
+        forward: section(take("forward"), "forward.", faults),
+        upkeep: section(take("upkeep"), "upkeep.", faults),
+        telemetry: section(take("telemetry"), "telemetry.", faults),
+        top: section(table, "", faults),
+    }
 }
 
-fn section<T: DeserializeOwned + Default>(table: &mut Table, name: &str, faults: &mut Vec<Fault>) -> T {
-    let Some(value) = table.remove(name) else { return T::default() };
-    value.try_into().unwrap_or_else(|error: toml::de::Error| {
-        faults.push(Fault { key: name.to_owned(), source: None, cause: error.to_string().trim().to_owned() });
-        T::default()
-    })
+fn section<T: DeserializeOwned + Default>(table: Table, prefix: &str, faults: &mut Vec<Fault>) -> T {
+    let mut right = Table::new();
+    for (name, value) in table {
+        // Each key alone, since an error doesn't say which it is about.
+        match Table::from_iter([(name.clone(), value.clone())]).try_into::<T>() {
+            Ok(_) => {
+                right.insert(name, value);
+            }
+            Err(error) => {
+                let (key, cause) = (format!("{prefix}{name}"), error.message().trim().to_owned());
+                faults.push(Fault { key, source: None, cause });
+            }
+        }
+    }
+    right.try_into().unwrap_or_default()
 }
 
 fn read_file(sources: &Sources) -> Result<Table, Fault> {
@@ -93,34 +109,41 @@ fn read_file(sources: &Sources) -> Result<Table, Fault> {
         .map_err(|error| fault(format!("{} is not TOML: {}", path.display(), error.to_string().trim())))
 }
 
-/// Names every key that doesn't exist and every value of the wrong kind.
-fn check_form(table: &Table, keys: &[Key], source: &str, faults: &mut Vec<Fault>) {
-    for (name, value) in table {
-        match value {
-            Value::Table(section) if keys.iter().any(|key| key.path.starts_with(&format!("{name}."))) => {
-                for (inner, value) in section {
-                    check_value(&format!("{name}.{inner}"), value, keys, source, faults);
-                }
-            }
-            value => check_value(name, value, keys, source, faults),
+/// Names every key that doesn't exist and every value of the wrong kind, and takes them out.
+fn check_form(table: &mut Table, keys: &[Key], source: &str, faults: &mut Vec<Fault>) {
+    table.retain(|name, value| match value {
+        Value::Table(section) if keys.iter().any(|key| key.path.starts_with(&format!("{name}."))) => {
+            section.retain(|inner, value| kept(check_value(&format!("{name}.{inner}"), value, keys, source), faults));
+            true
         }
-    }
+        value => kept(check_value(name, value, keys, source), faults),
+    });
 }
 
-fn check_value(path: &str, value: &Value, keys: &[Key], source: &str, faults: &mut Vec<Fault>) {
+/// Whether there is no fault; one that there is joins the others.
+fn kept(fault: Option<Fault>, faults: &mut Vec<Fault>) -> bool {
+    let right = fault.is_none();
+    faults.extend(fault);
+    right
+}
+
+fn check_value(path: &str, value: &Value, keys: &[Key], source: &str) -> Option<Fault> {
     let Some(key) = keys.iter().find(|key| key.path == path) else {
-        return faults.push(unknown(path, source, keys));
+        return Some(unknown(path, source, keys));
     };
+    let fault = |cause: String| Some(Fault { key: path.to_owned(), source: Some(source.to_owned()), cause });
+    if let Value::Array(items) = value
+        && items.iter().any(|item| item.as_str().is_some_and(|text| text.trim().is_empty()))
+    {
+        return fault(EMPTY_MEMBER.to_owned());
+    }
     let fits = match (key.kind, value) {
         (Kind::Text, Value::String(_)) | (Kind::Switch, Value::Boolean(_)) => true,
         (Kind::Number, Value::Integer(number)) => *number >= 0,
         (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
         _ => false,
     };
-    if !fits {
-        let cause = format!("it must be a {}, not {}", key.kind.word(), shown(value));
-        faults.push(Fault { key: path.to_owned(), source: Some(source.to_owned()), cause });
-    }
+    if fits { None } else { fault(format!("it must be a {}, not {}", key.kind.word(), shown(value))) }
 }
 
 fn shown(value: &Value) -> String {
@@ -131,7 +154,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn unknown(path: &str, source: &str, keys: &[Key]) -> Fault {
+pub(super) fn unknown(path: &str, source: &str, keys: &[Key]) -> Fault {
     let name = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
     let near = keys.iter().find(|key| name(&key.path) == name(path) || is_near(&name(&key.path), &name(path)));
     let cause = match near {
@@ -157,13 +180,13 @@ fn set(table: &mut Table, key: &Key, text: &str, source: &str, faults: &mut Vec<
         Kind::Text => Some(Value::String(text.to_owned())),
         Kind::Number => text.trim().parse::<i64>().ok().filter(|number| *number >= 0).map(Value::Integer),
         Kind::Switch => text.trim().parse::<bool>().ok().map(Value::Boolean),
-        Kind::List => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Some(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
-        }
+        Kind::List => list(text),
     };
     let Some(value) = value else {
-        let cause = format!("it must be a {}, not {text:?}", key.kind.word());
+        let cause = match key.kind {
+            Kind::List => EMPTY_MEMBER.to_owned(),
+            kind => format!("it must be a {}, not {text:?}", kind.word()),
+        };
         return faults.push(Fault { key: key.path.clone(), source: Some(source.to_owned()), cause });
     };
     match key.path.split_once('.') {
@@ -179,6 +202,16 @@ fn set(table: &mut Table, key: &Key, text: &str, source: &str, faults: &mut Vec<
     }
 }
 
+/// `None` when a member is empty; nothing at all is the empty list.
+fn list(text: &str) -> Option<Value> {
+    if text.trim().is_empty() {
+        return Some(Value::Array(Vec::new()));
+    }
+    let items: Vec<&str> = text.split(',').map(str::trim).collect();
+    let whole = items.iter().all(|item| !item.is_empty());
+    whole.then(|| Value::Array(items.into_iter().map(|item| Value::String(item.to_owned())).collect()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,16 +223,30 @@ mod tests {
         let own = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
-        let sources =
-            Sources { file: Some(path), environment: own(environment).into_iter().collect(), flags: own(flags) };
+        let sources = Sources {
+            file: Some(path),
+            environment: own(environment).into_iter().collect(),
+            flags: own(flags),
+            faults: Vec::new(),
+        };
         (folder, sources)
+    }
+
+    fn right(sources: &Sources) -> Config {
+        let (config, faults) = read(sources);
+        assert_eq!(faults, []);
+        config
+    }
+
+    fn keys(faults: &[Fault]) -> Vec<&str> {
+        faults.iter().map(|fault| fault.key.as_str()).collect()
     }
 
     #[test]
     fn a_flag_is_over_the_environment_over_the_file_over_the_default() {
         let port = |file: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]| {
             let (_folder, sources) = sources(file, environment, flags);
-            read(&sources).unwrap().smtp.listen
+            right(&sources).smtp.listen
         };
         let file = "[smtp]\nlisten = \"127.0.0.1:3\"\n";
         let environment = [("POSTLOG_SMTP_LISTEN", "127.0.0.1:2")];
@@ -214,16 +261,37 @@ mod tests {
     fn every_unknown_key_and_every_wrong_kind_is_named() {
         let file = "dat_dir = \"x\"\n[log]\npartitoins = 3\npartitions = \"three\"\n[smpt]\nlisten = \"x\"\n";
         let (_folder, sources) = sources(file, &[("POSTLOG_SMTP_RECIPIENTS", "many")], &[]);
-        let Faults(faults) = read(&sources).unwrap_err();
-        let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
-        assert_eq!(keys, ["dat_dir", "log.partitions", "log.partitoins", "smpt", "smtp.recipients"]);
+        let (_, faults) = read(&sources);
+        assert_eq!(keys(&faults), ["dat_dir", "log.partitions", "log.partitoins", "smpt", "smtp.recipients"]);
         assert!(faults[2].cause.contains("log.partitions"), "{}", faults[2]);
     }
 
     #[test]
     fn a_list_in_the_environment_is_separated_by_commas() {
         let (_folder, sources) = sources("", &[("POSTLOG_STAGES", "ingest, api")], &[]);
-        assert_eq!(read(&sources).unwrap().top.stages, ["ingest", "api"]);
+        assert_eq!(right(&sources).top.stages, ["ingest", "api"]);
+        let (_folder, sources) =
+            self::sources("[smtp]\ndomains = [\"a.example\"]\n", &[("POSTLOG_SMTP_DOMAINS", "")], &[]);
+        assert!(right(&sources).smtp.domains.is_empty(), "nothing is the empty list");
+    }
+
+    #[test]
+    fn an_empty_member_of_a_list_is_a_fault() {
+        let file = "[smtp]\ndomains = [\"a.example\", \" \"]\n";
+        let (_folder, sources) = sources(file, &[("POSTLOG_HTTP_HOSTS", "a,,b")], &[("stages", "ingest,")]);
+        let (_, faults) = read(&sources);
+        assert_eq!(keys(&faults), ["smtp.domains", "http.hosts", "stages"]);
+        assert!(faults.iter().all(|fault| fault.cause.contains("empty")), "{faults:?}");
+    }
+
+    #[test]
+    fn what_is_right_is_read_beside_what_is_wrong() {
+        let file = "[log]\npartitions = 5000000000\nsegment_bytes = 7\n[smtp]\nlisten = 3\nrecipients = 5\n";
+        let (_folder, sources) = sources(file, &[], &[("log", "x"), ("smtp.connections", "9")]);
+        let (config, faults) = read(&sources);
+        assert_eq!(keys(&faults), ["smtp.listen", "log", "log.partitions"]);
+        assert_eq!((config.log.segment_bytes, config.smtp.recipients, config.smtp.connections), (7, 5, 9));
+        assert_eq!(config.smtp.listen, Config::default().smtp.listen);
     }
 
     #[test]
@@ -239,8 +307,9 @@ mod tests {
     #[test]
     fn a_file_that_is_no_toml_or_is_not_there_is_said_so() {
         let (folder, mut sources) = sources("log = [", &[], &[]);
-        assert!(read(&sources).unwrap_err().to_string().contains("is not TOML"));
+        let said = |sources: &Sources| read(sources).1.iter().map(Fault::to_string).collect::<String>();
+        assert!(said(&sources).contains("is not TOML"));
         sources.file = Some(folder.path().join("none.toml"));
-        assert!(read(&sources).unwrap_err().to_string().contains("none.toml can't be read"));
+        assert!(said(&sources).contains("none.toml can't be read"));
     }
 }

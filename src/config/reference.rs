@@ -13,9 +13,10 @@ Everything has a default, so Postlog runs without a configuration file. A settin
 from the environment, else from the file that `--config` (or `POSTLOG_CONFIG`) names, else from the default below.
 `postlog check` reads all of them and lists every fault with its key.
 
-The file is TOML with a section a room. Keys that don't exist are errors. On the command line every key is set by
-`--set KEY=VALUE`; the most used have flags of their own: `--data-dir`, `--stages`, `--smtp-listen`, `--http-listen`,
-`--log`, `--store`, `--admin-key-file`. A list in the environment or on the command line is separated by commas.
+The file is TOML with a section a room. Keys that don't exist are errors, and so are variables that begin with
+`POSTLOG_` and are no key's. On the command line every key is set by `--set KEY=VALUE`; the most used have flags of their
+own: `--data-dir`, `--stages`, `--smtp-listen`, `--http-listen`, `--log`, `--store`, `--admin-key-file`. A list in the
+environment or on the command line is separated by commas.
 ";
 
 /// The page.

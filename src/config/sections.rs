@@ -65,8 +65,9 @@ section! {
     LogSection("log") {
         /// Which log is used. This build has `embedded`.
         kind: String = "embedded".to_owned(),
-        /// Partitions of the `mail.*` topics. Fixed when the data folder is made.
-        partitions: u32 = 1,
+        /// Partitions of the `mail.*` topics. Fixed when the data folder is made. Not set: what the folder was made
+        /// with, and 1 in a new one.
+        partitions: Option<u32> = None,
         /// A segment file of `mail.raw` is closed when it would grow over this. Retention removes whole segments.
         segment_bytes: u64 = 64 << 20,
         /// A segment file is closed at the first mail after this time, so that old mail can go.

@@ -85,7 +85,9 @@ fn check_log_and_store(config: &Config, check: &mut Check) {
         }
     }
     let log = &config.log;
-    check.range("log.partitions", log.partitions.into(), 1, MOST_PARTITIONS.into());
+    if let Some(partitions) = log.partitions {
+        check.range("log.partitions", partitions.into(), 1, MOST_PARTITIONS.into());
+    }
     check.range("log.segment_bytes", log.segment_bytes, SMALLEST_SEGMENT_BYTES, 1 << 30);
     check.range("log.segment_hours", log.segment_hours.into(), 1, 24 * 365);
     check.range("log.queue_bytes", log.queue_bytes as u64, config.smtp.message_bytes, 1 << 30);
@@ -166,7 +168,7 @@ mod tests {
         let mut config = Config::default();
         config.top.stages = vec!["ingest".to_owned(), "apis".to_owned()];
         config.log.kind = "kafka".to_owned();
-        config.log.partitions = 0;
+        config.log.partitions = Some(0);
         config.store.kind = "cql".to_owned();
         config.smtp.listen = "1025".to_owned();
         config.smtp.domains = vec!["exa mple".to_owned()];

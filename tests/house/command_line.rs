@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::support::eventually;
 use crate::support::mail::{plain, rich};
 use crate::support::server::{House, KEY, text_of};
 
@@ -165,6 +167,177 @@ fn ingest_takes_files_folders_and_mboxes_and_makes_crlf_of_lf() {
         assert_eq!(record["topic"], "mail.raw");
         assert_eq!(record["event"]["door"], "Ingest");
     }
+    assert!(server.stop().success());
+}
+
+#[test]
+fn check_lists_every_fault_at_once_whatever_its_kind_and_wherever_it_comes_from() {
+    let mut house = House::new();
+    house.config = "[log]\npartitoins = 3\nqueue_bytes = 1\n[smtp]\nrecipients = \"many\"\n".to_owned();
+    let mut command = house.command(&["check", "--set", "nonsense", "--set", "smtp.domains=a.example,,b.example"]);
+    command.env("POSTLOG_SMPT_LISTEN", "127.0.0.1:1").env("POSTLOG_ADMIN_KEY", "short");
+    let output = command.output().unwrap();
+    let text = text_of(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    let faults = ["log.partitoins", "log.queue_bytes", "smtp.recipients", "nonsense", "smtp.domains"];
+    for fault in faults.into_iter().chain(["POSTLOG_SMPT_LISTEN", "POSTLOG_ADMIN_KEY"]) {
+        assert!(text.contains(fault), "{fault} is missing: {text}");
+    }
+    assert!(!house.data.exists(), "nothing was made");
+}
+
+#[test]
+fn check_reads_the_key_file_that_run_would_read() {
+    let house = House::new();
+    let file = house.data.with_extension("key");
+    let check = |path: &str| {
+        let mut command = house.command(&["check", "--admin-key-file", path]);
+        command.env_remove("POSTLOG_ADMIN_KEY").output().unwrap()
+    };
+    for content in [None, Some(""), Some("short\n")] {
+        content.into_iter().for_each(|content| fs::write(&file, content).unwrap());
+        let output = check(file.to_str().unwrap());
+        assert_eq!(output.status.code(), Some(2), "{content:?}: {}", text_of(&output));
+        assert!(text_of(&output).contains("admin_key_file"), "{}", text_of(&output));
+    }
+    assert_eq!(check("").status.code(), Some(2));
+    fs::write(&file, KEY).unwrap();
+    assert!(check(file.to_str().unwrap()).status.success());
+}
+
+#[test]
+fn tail_fails_when_a_record_can_not_be_read() {
+    let mut house = House::new();
+    house.config = "[log]\nsegment_bytes = 65536\n".to_owned();
+    let server = house.start();
+    for number in 0..4 {
+        server.deliver(&["ann@example.org"], &plain(&format!("mail-{number}"), 40_000));
+    }
+    server.inbox_of("ann@example.org", 4);
+    assert!(server.stop().success());
+    house.run(&["tail", "mail.raw", "--json"]);
+    let first = house.data.join("log/mail.raw/0/00000000000000000000.seg");
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[20_000] ^= 1;
+    fs::write(&first, bytes).unwrap();
+    for form in [vec!["tail", "mail.raw"], vec!["tail", "mail.raw", "--json"]] {
+        let output = house.command(&form).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn a_recipient_that_is_no_address_is_a_mistake_of_the_command_line() {
+    let house = House::new();
+    let file = house.data.with_extension("eml");
+    fs::write(&file, plain("one", 300)).unwrap();
+    for (flag, value) in [("--to", "bad addr"), ("--to", "nobody"), ("--from", "a b@example.org")] {
+        let output = house.command(&["ingest", file.to_str().unwrap(), flag, value]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{flag} {value}: {}", text_of(&output));
+        assert!(text_of(&output).contains(value), "{}", text_of(&output));
+    }
+    assert!(!house.data.exists(), "nothing was made");
+    house.run(&["ingest", file.to_str().unwrap(), "--to", "Ann@Example.org", "--from", ""]);
+}
+
+#[test]
+fn a_file_that_is_no_mail_is_refused_unless_it_is_named_eml() {
+    let house = House::new();
+    let (image, users) = (house.data.with_extension("png"), house.data.with_extension("passwd"));
+    fs::write(&image, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR").unwrap();
+    fs::write(&users, "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/bin/false\n").unwrap();
+    for file in [&image, &users] {
+        let output = house.command(&["ingest", file.to_str().unwrap(), "--to", "ann@example.org"]).output().unwrap();
+        let text = text_of(&output);
+        assert_eq!(output.status.code(), Some(4), "{text}");
+        assert!(text.contains(file.to_str().unwrap()) && text.contains("no mail"), "{text}");
+    }
+    let (maildir, odd) = (house.data.with_extension("host,S=1:2,S"), house.data.with_extension("eml"));
+    fs::write(&maildir, "Subject:x\n\nHello\n").unwrap();
+    fs::write(&odd, "no header at all\n").unwrap();
+    for file in [&maildir, &odd] {
+        house.run(&["ingest", file.to_str().unwrap(), "--to", "ann@example.org"]);
+    }
+}
+
+#[test]
+fn server_and_key_may_be_named_behind_the_last_subcommand() {
+    let house = House::new();
+    let server = house.start();
+    let url = format!("http://{}", server.http);
+    for arguments in [["domain", "list"], ["address", "list"], ["account", "list"], ["key", "list"]] {
+        let mut arguments = arguments.to_vec();
+        if arguments[0] == "key" {
+            arguments.push("admin");
+        }
+        arguments.extend(["--url", &url, "--key", KEY]);
+        let mut command = House::new().command(&arguments);
+        let output = command.env_remove("POSTLOG_ADMIN_KEY").output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text_of(&output));
+    }
+}
+
+#[test]
+fn an_account_is_named_by_its_id_or_its_email() {
+    let house = House::new();
+    let server = house.start();
+    house.run(&["account", "add", "ann@example.org", "--id", "ann"]);
+    house.run(&["account", "add", "bob@example.org", "--id", "bob"]);
+    house.run(&["key", "add", "bob@example.org", "--name", "laptop"]);
+    house.run(&["account", "remove", "Ann@Example.org"]);
+    house.run(&["account", "remove", "bob"]);
+    let listed = String::from_utf8(house.run(&["account", "list"]).stdout).unwrap();
+    assert!(!listed.contains("ann") && !listed.contains("bob"), "{listed}");
+    let output = house.command(&["account", "remove", "eve@example.org"]).output().unwrap();
+    assert!(!output.status.success() && text_of(&output).contains("eve@example.org"), "{}", text_of(&output));
+    assert!(server.stop().success());
+}
+
+#[test]
+fn commands_that_only_read_make_no_folder() {
+    let house = House::new();
+    for arguments in [vec!["dump"], vec!["tail", "mail.raw"], vec!["rebuild"]] {
+        let output = house.command(&arguments).output().unwrap();
+        let text = text_of(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        assert!(text.contains(house.data.to_str().unwrap()), "{text}");
+        assert!(!house.data.exists(), "{arguments:?} has made it");
+    }
+    fs::create_dir(&house.data).unwrap();
+    assert_eq!(house.command(&["dump"]).output().unwrap().status.code(), Some(1));
+    assert_eq!(fs::read_dir(&house.data).unwrap().count(), 0, "an empty folder stays empty");
+}
+
+#[test]
+fn ready_says_that_a_server_without_the_stage_api_can_not_be_asked() {
+    let house = House::new();
+    let mut child = house
+        .command(&["run", "--stages", "ingest,processors", "--smtp-listen", "127.0.0.1:0"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("the server's file", || house.data.join("server.json").exists().then_some(()));
+    let output = house.command(&["ready", "--wait"]).output().unwrap();
+    crate::support::server::signal(child.id(), "TERM");
+    child.wait().unwrap();
+    let text = text_of(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("api") && !text.contains("no server runs"), "{text}");
+}
+
+#[test]
+fn what_is_reserved_is_named_as_it_is_kept_and_a_fault_is_told_once() {
+    let house = House::new();
+    let server = house.start();
+    let output = house.run(&["address", "reserve", "Ann+shop@Example.org"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("ann@example.org is reserved."), "{text}");
+    let released = String::from_utf8(house.run(&["address", "release", "Ann+shop@example.org"]).stdout).unwrap();
+    assert!(released.starts_with("ann@example.org is released."), "{released}");
+    let output = house.command(&["address", "reserve", "nope"]).output().unwrap();
+    let text = text_of(&output);
+    assert_eq!(text.matches("nope is not").count(), 1, "{text}");
     assert!(server.stop().success());
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 mod command_line;
+mod damage;
 mod disk_full;
 mod durability;
 mod foreign;
@@ -12,6 +13,7 @@ mod garbage;
 mod journey;
 mod kill;
 mod ownership;
+mod private;
 mod purge;
 mod rebuild;
 mod rooms;

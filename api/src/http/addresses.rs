@@ -83,7 +83,11 @@ async fn reserve_many(State(api): State<Arc<Api>>, asked: Asked) -> Result<Respo
     for email in &emails {
         match free(&api, &asked.caller, email) {
             Ok(_) => {}
-            Err(error) => faults.push(format!("{}: {}", super::access::echo(email), error.text())),
+            Err(error) => {
+                let (name, text) = (super::access::echo(email), error.text());
+                // What names it already does not name it twice.
+                faults.push(if text.starts_with(&*name) { text.into_owned() } else { format!("{name}: {text}") });
+            }
         }
     }
     if !faults.is_empty() {

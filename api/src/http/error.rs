@@ -77,7 +77,8 @@ impl ApiError {
             Self::NotOwned(text) | Self::Forbidden(text) | Self::NotFound(text) | Self::Refused(text) => {
                 Cow::Borrowed(text)
             }
-            Self::Invalid(faults) => faults.join("; ").into(),
+            // The others stand beside it in the body, which says nothing twice.
+            Self::Invalid(faults) => faults.first().map_or("The request is badly made.", String::as_str).into(),
             Self::MethodNotAllowed => "This method is not allowed here.".into(),
             Self::TooLarge { limit_bytes } => format!("The body is over the limit of {limit_bytes} bytes.").into(),
             Self::UnsupportedEncoding => "Bodies with a Content-Encoding are not taken.".into(),

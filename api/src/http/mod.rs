@@ -47,7 +47,7 @@ use axum::routing::any;
 
 pub use doors::{Doors, Hosts, OperationError, Operations, RebuildStep, Settings};
 pub use present::shown;
-pub use serve::serve;
+pub use serve::{Connections, serve, serve_within};
 pub use socket::{Ask, Incoming, Listening, Next, NotListening, render};
 
 use doors::Api;

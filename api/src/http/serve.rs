@@ -1,13 +1,16 @@
-//! Moves bytes: connections with a cap, heads with a time limit, answers that stall cut off, and a shutdown that lets
+//! Moves bytes: connections with caps, heads with a time limit, answers that stall cut off, and a shutdown that lets
 //! what is in flight end within a limit.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,9 +23,9 @@ use wire::{Caps, Guest, Guests, TooMany};
 
 use super::metric;
 
-/// Connections at a time. One that is over the cap is closed at once.
-const CAPS: Caps = Caps { total: 2048, per_address: 1024, per_network: 2048 };
-/// For the head of a request, and between two requests.
+/// For the first head of a connection.
+const FIRST_HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// For the head of a later request, and between two requests.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
 /// Bytes of the head of a request: hyper answers 431 above it.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
@@ -31,13 +34,43 @@ const STALL_LIMIT: Duration = Duration::from_secs(30);
 /// What is in flight at the shutdown may take so long.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves until `shutdown`; returns when what was in flight has ended, or the limit has passed.
+/// Connections at a time. One that is over a cap is closed at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    pub all: Caps,
+    /// Of those that have not sent the whole head of a request yet: they are nobody's but who opened them, so that half
+    /// a request a connection can't fill the house.
+    pub without_head: Caps,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            all: Caps { total: 8192, per_address: 4096, per_network: 6144 },
+            without_head: Caps { total: 4096, per_address: 256, per_network: 1024 },
+        }
+    }
+}
+
+/// Serves with the caps that fit most, until `shutdown`.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
-    let guests = Guests::new(CAPS);
+    serve_within(Connections::default(), listener, router, shutdown).await
+}
+
+/// Serves until `shutdown`; returns when what was in flight has ended, or the limit has passed.
+pub async fn serve_within(
+    connections: Connections,
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    metric::register();
+    let (guests, newcomers) = (Guests::new(connections.all), Guests::new(connections.without_head));
     let tasks = TaskTracker::new();
-    accept_until(&shutdown, listener, &guests, |stream, peer, guest| match guest {
-        Ok(guest) => {
-            tasks.spawn(connection(stream, guest, router.clone(), shutdown.clone()));
+    accept_until(&shutdown, listener, &guests, |stream, peer, guest| match both(guest, &newcomers, peer) {
+        Ok((guest, newcomer)) => {
+            let newcomer = Newcomer::new(newcomer);
+            tasks.spawn(connection(stream, guest, newcomer, router.clone(), shutdown.clone()));
         }
         Err(TooMany::Altogether | TooMany::FromAddress | TooMany::FromNetwork) => {
             tracing::debug!(%peer, "an HTTP connection over the cap is closed");
@@ -51,15 +84,51 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
     Ok(())
 }
 
-async fn connection(stream: TcpStream, _guest: Guest, router: Router, shutdown: CancellationToken) {
+fn both(guest: Result<Guest, TooMany>, newcomers: &Arc<Guests>, peer: SocketAddr) -> Result<(Guest, Guest), TooMany> {
+    Ok((guest?, newcomers.admit(peer.ip())?))
+}
+
+/// The place among those without a head, until the first head has come.
+#[derive(Clone)]
+struct Newcomer {
+    place: Arc<Mutex<Option<Guest>>>,
+    arrived: CancellationToken,
+}
+
+impl Newcomer {
+    fn new(place: Guest) -> Self {
+        Self { place: Arc::new(Mutex::new(Some(place))), arrived: CancellationToken::new() }
+    }
+
+    fn arrive(&self) {
+        if !self.arrived.is_cancelled() {
+            self.arrived.cancel();
+            self.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+
+    /// Returns when no head has come in time, and never where one has.
+    async fn late(&self) {
+        if tokio::time::timeout(FIRST_HEAD_LIMIT, self.arrived.cancelled()).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, _guest: Guest, newcomer: Newcomer, router: Router, shutdown: CancellationToken) {
     metrics::gauge!(metric::CONNECTIONS).increment(1.0);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(MAX_HEAD_BYTES);
-    let service = TowerToHyperService::new(router);
+    let (router, known) = (TowerToHyperService::new(router), newcomer.clone());
+    let service = service_fn(move |request| {
+        known.arrive();
+        router.call(request)
+    });
     let mut connection =
         std::pin::pin!(builder.serve_connection(TokioIo::new(Impatient::new(stream)), service).with_upgrades());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = newcomer.late() => Ok(()),
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))

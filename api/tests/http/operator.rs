@@ -38,6 +38,16 @@ async fn mails_brought_in_for_one_inbox_have_a_moment_each() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_for_what_is_no_address_is_not_brought_in() {
+    let house = House::new().await;
+    let answer = house.send("POST /api/admin/ingest?to=a@x.org&to=bad%20addr root", "Subject: x\n\nx\n").await;
+    assert_eq!(answer.status, 400);
+    let fault = "to is not an address: it has no @";
+    assert_eq!(answer.json(), json!({"message": fault, "error": "Bad Request", "validationErrors": [fault]}));
+    assert_eq!(house.ask("GET /api/admin/events/mail.raw root").await.text(), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn recipients_are_read_from_the_message_when_none_are_given() {
     let house = House::new().await;
     for mail in ["To: A <a@x.org>\nCc: c@x.org\n\nx", "Subject: nobody\n\nx"] {

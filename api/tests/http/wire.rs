@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use api::http::Hosts;
+use api::http::{Connections, Hosts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use wire::Caps;
 
 use crate::house::House;
 
@@ -19,11 +21,15 @@ struct Served {
 }
 
 async fn served() -> Served {
+    served_within(Connections::default()).await
+}
+
+async fn served_within(connections: Connections) -> Served {
     let house = Arc::new(House::with(Hosts::LoopbackAnd(Vec::new())).await);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(api::http::serve(listener, house.router.clone(), shutdown.clone()));
+    let serving = tokio::spawn(api::http::serve_within(connections, listener, house.router.clone(), shutdown.clone()));
     Served { house, address, shutdown, serving }
 }
 
@@ -94,4 +100,48 @@ async fn a_shutdown_closes_idle_connections_and_returns() {
     served.serving.await.unwrap().unwrap();
     assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
     assert!(TcpStream::connect(served.address).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_sent_heads_have_few_places_and_whole_ones_many() {
+    let all = Caps { total: 9, per_address: 9, per_network: 9 };
+    let without_head = Caps { total: 2, per_address: 2, per_network: 2 };
+    let served = served_within(Connections { all, without_head }).await;
+    let ask = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut kept = Vec::new();
+    for _ in 0..5 {
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        stream.write_all(ask).await.unwrap();
+        assert!(answer(&mut stream).await.0.starts_with("http/1.1 200"));
+        kept.push(stream);
+    }
+    let mut halves = Vec::new();
+    for _ in 0..2 {
+        let mut half = TcpStream::connect(served.address).await.unwrap();
+        half.write_all(b"GET /livez HTTP/1.1\r\nX").await.unwrap();
+        halves.push(half);
+    }
+    let mut over = TcpStream::connect(served.address).await.unwrap();
+    assert!(matches!(over.read(&mut [0; 1]).await, Ok(0) | Err(_)), "it is closed at once");
+    for stream in &mut kept {
+        stream.write_all(ask).await.unwrap();
+        assert!(answer(stream).await.0.starts_with("http/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn a_first_head_has_ten_seconds_and_a_kept_connection_longer() {
+    let served = served().await;
+    let mut kept = TcpStream::connect(served.address).await.unwrap();
+    let ask = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    kept.write_all(ask).await.unwrap();
+    answer(&mut kept).await;
+    let mut half = TcpStream::connect(served.address).await.unwrap();
+    half.write_all(b"GET /livez HTTP/1.1\r\nX").await.unwrap();
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(half.read(&mut [0; 1]).await.unwrap(), 0);
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    kept.write_all(ask).await.unwrap();
+    assert!(answer(&mut kept).await.0.starts_with("http/1.1 200"));
 }

@@ -1,7 +1,8 @@
 //! The data folder: one process at a time, and a format that this program knows.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The format that this program writes. A folder with a larger number is left alone.
@@ -9,6 +10,11 @@ pub const FORMAT: u32 = 1;
 
 const FORMAT_FILE: &str = "format";
 const LOCK_FILE: &str = "lock";
+/// The folder is its owner's alone, and with it everything inside.
+const PRIVATE_MODE: u32 = 0o700;
+const OTHERS_BITS: u32 = 0o077;
+/// A folder that many share by design, such as /tmp, is not made private.
+const STICKY_BIT: u32 = 0o1000;
 /// More than any number that stands in these files.
 const MAX_TEXT_BYTES: u64 = 64;
 
@@ -42,17 +48,30 @@ impl DataFolder {
         let fault = |cause| FolderError::Io { folder: path.to_owned(), cause };
         // Before anything is written: a newer program's folder is not even locked.
         check_format(path)?;
-        std::fs::create_dir_all(path).map_err(fault)?;
+        DirBuilder::new().recursive(true).mode(PRIVATE_MODE).create(path).map_err(fault)?;
         let lock = take_lock(path)?;
         // Once more, now that nobody else can write it.
         if !check_format(path)? {
             write_format(path).map_err(fault)?;
         }
+        tighten(path);
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// A folder that others may enter is closed to them. Where the owner is somebody else (a mounted volume), that is said
+/// and left as it is.
+fn tighten(path: &Path) {
+    let Ok(mode) = std::fs::metadata(path).map(|found| found.permissions().mode()) else { return };
+    if mode & OTHERS_BITS == 0 || mode & STICKY_BIT != 0 {
+        return;
+    }
+    if let Err(error) = std::fs::set_permissions(path, Permissions::from_mode(mode & !OTHERS_BITS)) {
+        tracing::warn!(path = %path.display(), %error, "the data folder can be entered by others, and can't be closed");
     }
 }
 
@@ -122,6 +141,18 @@ mod tests {
         assert!(text.contains(&std::process::id().to_string()), "{text}");
         drop(first);
         DataFolder::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn the_folder_is_private_whether_it_is_made_or_found() {
+        let parent = tempfile::tempdir().unwrap();
+        let found = parent.path().join("found");
+        std::fs::create_dir(&found).unwrap();
+        std::fs::set_permissions(&found, Permissions::from_mode(0o755)).unwrap();
+        for path in [found, parent.path().join("made")] {
+            drop(DataFolder::open(&path).unwrap());
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
+        }
     }
 
     #[test]

@@ -88,7 +88,8 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Sets the catch-all, or changes what was sent of it. Without an inbox it is `*@domain` itself.
+/// Sets the catch-all, or changes what was sent of it. Without an inbox it is `*@domain` itself. A domain that nobody
+/// has becomes the owner's: otherwise its mail would be caught, and no list would say so.
 async fn set_catch_all(
     State(api): State<Arc<Api>>,
     At(domain): At<String>,
@@ -101,13 +102,20 @@ async fn set_catch_all(
     let owner_asked = owner(&asked.members, &caller.id)?;
     let _turn = api.settings_turn.acquire().await.map_err(|_| ApiError::Fault)?;
     let before = catch_all(&api, &domain);
-    let of_domain = api.table(|table| table.domain(&domain).map(|known| known.owner.clone()));
-    let owner = of_domain.or_else(|| before.as_ref().map(|before| before.owner.clone())).unwrap_or(owner_asked);
+    let of_domain = owner_of(&api, &domain);
+    let owner = of_domain.clone().or_else(|| before.as_ref().map(|before| before.owner.clone())).unwrap_or(owner_asked);
     account_exists(&api, &owner)?;
     let inbox = inbox.or_else(|| before.as_ref().map(|before| before.inbox.clone()));
     let inbox = inbox.unwrap_or_else(|| format!("*@{domain}"));
     let settings = before.map(|before| before.settings).unwrap_or_default();
     let (inbox, settings) = checked(&api, &owner, &inbox, &change, &settings)?;
+    if of_domain.is_none() {
+        let added = AccountChange::DomainAdded { domain: domain.clone(), owner: owner.clone(), private: true };
+        write::account(&api, &caller, &domain, added).await?;
+        if owner_of(&api, &domain).as_ref() != Some(&owner) {
+            return Err(ApiError::Refused("Somebody else has added this domain meanwhile.".into()));
+        }
+    }
     let asked = AccountChange::CatchAllSet { domain: domain.clone(), owner, inbox, settings };
     let event_id = write::account(&api, &caller, &domain, asked).await?;
     let set = catch_all(&api, &domain).filter(|set| set.event_id == event_id);
@@ -166,6 +174,10 @@ fn switch(members: &Members, names: [&str; 2]) -> Result<Option<bool>, ApiError>
 fn account_exists(api: &Api, id: &str) -> Result<(), ApiError> {
     let exists = api.table(|table| table.account(id).is_some());
     if exists { Ok(()) } else { Err(ApiError::invalid("owner is not an account")) }
+}
+
+fn owner_of(api: &Api, domain: &str) -> Option<String> {
+    api.table(|table| table.domain(domain).map(|known| known.owner.clone()))
 }
 
 fn known(api: &Api, domain: &str) -> Option<DomainObject> {

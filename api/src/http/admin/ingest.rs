@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use accounts::normalise;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Uri;
@@ -77,8 +78,13 @@ fn faults_of(to: &[String], from: Option<&str>) -> Vec<String> {
         faults.push(format!("there are more than {MAX_RECIPIENTS} recipients"));
     }
     let odd = |address: &str| address.len() > MAX_ADDRESS_BYTES || address.chars().any(char::is_control);
-    if to.iter().any(|address| address.trim().is_empty() || odd(address)) {
-        faults.push("to is not an address".to_owned());
+    // The same few are told once, however often they were sent.
+    for cause in
+        to.iter().filter_map(|address| normalise(address).err()).map(|cause| format!("to is not an address: {cause}"))
+    {
+        if !faults.contains(&cause) {
+            faults.push(cause);
+        }
     }
     if from.is_some_and(odd) {
         faults.push("from is not an address".to_owned());
@@ -215,5 +221,17 @@ mod tests {
         assert!(faults_of(&many(MAX_RECIPIENTS), None).is_empty());
         assert!(!faults_of(&many(MAX_RECIPIENTS + 1), None).is_empty());
         assert!(!faults_of(&[], Some("a\r\nb@x")).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_its_cause() {
+        let faults = |to: &str| faults_of(&[to.to_owned(), to.to_owned()], None);
+        assert_eq!(faults("nope"), ["to is not an address: it has no @"]);
+        for to in ["", " ", "bad addr", "bad addr@x.org", "@x.org", "a@", "a@b c", "a@x.org\n"] {
+            assert_eq!(faults(to).len(), 1, "{to:?}");
+        }
+        for to in ["a@x.org", "A+tag@X.org", "\"a b\"@x.org", "a@localhost"] {
+            assert_eq!(faults(to).len(), 0, "{to:?}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mailstore::embedded::EmbeddedStore;
+use mailstore::message::Message;
 use mailstore::{Fact, ListQuery, RawSource, Result, Retention, Scope, Store, Upkeep};
 use schemas::event::{
     ActionChange, Address, Attachment, Door, Folder, MailAction, MailParsed, MailRaw, MailRouted, MailScored,
@@ -50,6 +51,29 @@ async fn main() -> Result<()> {
         }
         let _ = std::fs::remove_dir_all(&folder);
     }
+    Ok(())
+}
+
+/// A list as its bytes go out: made anew, and with what the store has kept of it.
+async fn read_written_out(store: &EmbeddedStore) -> Result<()> {
+    let query = |number| ListQuery { scope: Scope::Inbox(inbox(number)), until_ms: None, after: None, limit: 50 };
+    let (mut anew, mut first, mut again) = (Vec::new(), Vec::new(), Vec::new());
+    for number in 0..repeats() {
+        let started = Instant::now();
+        let entries = store.list(&query(number % 8)).await?;
+        let messages: Vec<Message<'_>> = entries.iter().map(Message::from).collect();
+        std::hint::black_box(serde_json::to_vec(&messages).unwrap_or_default());
+        drop(messages);
+        drop(entries);
+        anew.push(started.elapsed());
+        let times = if number < 8 { &mut first } else { &mut again };
+        let started = Instant::now();
+        std::hint::black_box(store.listed(&query(number % 8)).await?);
+        times.push(started.elapsed());
+    }
+    report("list of 50 as JSON", anew);
+    report("list of 50 written out, first", first);
+    report("list of 50 written out, again", again);
     Ok(())
 }
 
@@ -100,6 +124,7 @@ async fn read(store: &EmbeddedStore, messages: usize) -> Result<()> {
         }
         report(name, times);
     }
+    read_written_out(store).await?;
     let (mut entries, mut raws) = (Vec::new(), Vec::new());
     for number in 0..2000_u64 {
         let message = id(number * 7919 % messages as u64);

@@ -10,6 +10,8 @@ mod row;
 mod telemetry;
 mod views;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use schemas::event::{Address, Attachment, Folder, MailRaw};
@@ -59,6 +61,26 @@ pub struct Envelope {
     pub esmtp: bool,
     pub tls: bool,
     pub size_bytes: u64,
+}
+
+/// An entry in a list, written out: its message object, and what decides who may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    pub id: EntryId,
+    pub inbox: String,
+    /// The account that starred it.
+    pub saved_by: Option<String>,
+    /// [`message::Message`] as JSON.
+    pub json: Box<[u8]>,
+}
+
+impl Listed {
+    pub fn of(id: EntryId, entry: &Entry) -> Result<Self> {
+        let json = serde_json::to_vec(&message::Message::from(entry))
+            .map_err(|error| StoreError::Damaged(format!("{id} can't be written as JSON: {error}")))?;
+        let (inbox, saved_by) = (entry.inbox.clone(), entry.saved_by.clone());
+        Ok(Self { id, inbox, saved_by, json: json.into_boxed_slice() })
+    }
 }
 
 /// Which entries, newest first: by time of receipt, then by id, both falling.
@@ -138,6 +160,15 @@ pub trait Store: Send + Sync + 'static {
     /// At most 1000 entries. An entry is shown when `mail.raw`, `mail.parsed` and `mail.routed` are folded and it is
     /// not deleted, in whatever order those came.
     async fn list(&self, query: &ListQuery) -> Result<Vec<Entry>>;
+
+    /// The same entries as [`Store::list`], in the same order, written out: for whoever passes them on.
+    async fn listed(&self, query: &ListQuery) -> Result<Vec<Arc<Listed>>> {
+        let write = |entry: &Entry| {
+            let id = entry.id.parse().map_err(|_| StoreError::Damaged(format!("{:?} is no entry's id", entry.id)))?;
+            Listed::of(id, entry).map(Arc::new)
+        };
+        self.list(query).await?.iter().map(write).collect()
+    }
 
     async fn entry(&self, id: &EntryId) -> Result<Option<Entry>>;
 

@@ -49,8 +49,8 @@ pub fn invalid_address(text: &str, error: accounts::InvalidAddress) -> ApiError 
 }
 
 /// Whether an entry of this inbox is shown to the caller: public mail that somebody else has starred is not.
-pub fn shows(inbox: &Inbox, caller: &Caller, entry: &Entry) -> bool {
-    inbox.owned || entry.saved_by.as_ref().is_none_or(|by| *by == caller.id)
+pub fn shows(inbox: &Inbox, caller: &Caller, saved_by: Option<&str>) -> bool {
+    inbox.owned || saved_by.is_none_or(|by| *by == *caller.id)
 }
 
 /// The entry that a path names.
@@ -60,7 +60,7 @@ pub async fn entry(api: &Api, caller: &Caller, email: &str, id: &str) -> Result<
         || ApiError::NotFound(format!("Message not found by id {} and inbox {}", echo(id), echo(email)).into());
     let entry_id: EntryId = id.parse().map_err(|_| missing())?;
     let entry = api.doors.store.entry(&entry_id).await?;
-    let shown = entry.filter(|entry| entry.inbox == inbox.name && shows(&inbox, caller, entry));
+    let shown = entry.filter(|entry| entry.inbox == inbox.name && shows(&inbox, caller, entry.saved_by.as_deref()));
     shown.map(|entry| (entry_id, entry)).ok_or_else(missing)
 }
 

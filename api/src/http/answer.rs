@@ -50,6 +50,21 @@ pub fn json_with(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
+/// 200 with a list of what is JSON already, in one buffer of its size.
+pub fn json_list<'a>(items: impl Iterator<Item = &'a [u8]> + Clone) -> Response {
+    let length: usize = items.clone().map(|item| item.len() + 1).sum();
+    let mut bytes = Vec::with_capacity(length + 2);
+    bytes.push(b'[');
+    for (place, item) in items.enumerate() {
+        if place > 0 {
+            bytes.push(b',');
+        }
+        bytes.extend_from_slice(item);
+    }
+    bytes.push(b']');
+    ([(CONTENT_TYPE, JSON)], Body::from(bytes)).into_response()
+}
+
 /// 200 with text that a sender wrote.
 pub fn untrusted(content_type: HeaderValue, body: impl Into<Body>) -> Response {
     let headers = [
@@ -177,6 +192,15 @@ mod tests {
         let longest = "n".repeat(MAX_FILE_NAME_BYTES);
         assert_eq!(header(&longest), format!("attachment; filename=\"{longest}\""));
         assert_eq!(header(&format!("{longest}n")), format!("attachment; filename=\"{longest}\""));
+    }
+
+    #[tokio::test]
+    async fn a_list_of_any_length_is_json() {
+        for (items, expected) in [(&[][..], "[]"), (&["{}"], "[{}]"), (&["{}", "1"], "[{},1]")] {
+            let response = json_list(items.iter().map(|item: &&str| item.as_bytes()));
+            let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+            assert_eq!(body, expected);
+        }
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use mailstore::message::Message;
-use mailstore::{Entry, ListQuery, Scope};
+use mailstore::{ListQuery, Listed, Scope};
 use schemas::EntryId;
 use schemas::event::ActionChange;
 use serde::Serialize;
@@ -81,37 +81,32 @@ async fn list(
 ) -> Result<Response, ApiError> {
     let inbox = access::list(&api, &caller, &email)?;
     let query = Page::read(&uri)?.of(Scope::Inbox(inbox.name.clone()));
-    let entries = fill(&api, query, |entry| access::shows(&inbox, &caller, entry)).await?;
-    Ok(messages(&entries))
+    let entries = fill(&api, query, |entry| access::shows(&inbox, &caller, entry.saved_by.as_deref())).await?;
+    Ok(answer::json_list(entries.iter().map(|entry| &*entry.json)))
 }
 
 async fn starred(caller: Caller, State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, ApiError> {
     let query = Page::read(&uri)?.of(Scope::StarredBy(caller.id.clone()));
     // An inbox may have become somebody else's since.
-    let shown = |entry: &Entry| api.table(|table| table.access(&caller.id, &entry.inbox)) != Access::Other;
+    let shown = |entry: &Listed| api.table(|table| table.access(&caller.id, &entry.inbox)) != Access::Other;
     let entries = fill(&api, query, shown).await?;
-    Ok(messages(&entries))
+    Ok(answer::json_list(entries.iter().map(|entry| &*entry.json)))
 }
 
 /// A page of what is shown: what is not shown leaves no gap.
-async fn fill(api: &Api, mut query: ListQuery, shown: impl Fn(&Entry) -> bool) -> Result<Vec<Entry>, ApiError> {
+async fn fill(api: &Api, mut query: ListQuery, shown: impl Fn(&Listed) -> bool) -> Result<Vec<Arc<Listed>>, ApiError> {
     let limit = query.limit;
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries: Vec<Arc<Listed>> = Vec::with_capacity(limit);
     while entries.len() < limit {
-        let page = api.doors.store.list(&query).await?;
+        let page = api.doors.store.listed(&query).await?;
         let was_full = page.len() >= query.limit;
-        query.after = page.last().and_then(|last| last.id.parse().ok());
-        entries.extend(page.into_iter().filter(&shown).take(limit - entries.len()));
+        query.after = page.last().map(|last| last.id.clone());
+        entries.extend(page.into_iter().filter(|entry| shown(entry)).take(limit - entries.len()));
         if !was_full || query.after.is_none() {
             break;
         }
     }
     Ok(entries)
-}
-
-fn messages(entries: &[Entry]) -> Response {
-    let messages: Vec<Message<'_>> = entries.iter().map(Message::from).collect();
-    answer::json(&messages)
 }
 
 #[derive(Serialize)]

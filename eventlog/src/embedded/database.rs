@@ -4,6 +4,8 @@ use std::path::Path;
 
 use fjall::{CompressionType, Database};
 
+use super::clean;
+
 /// What the database may take, with defaults that hold a small server under 150 MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DatabaseSettings {
@@ -27,11 +29,15 @@ const OPEN_FILES: usize = 256;
 
 /// Opens the database in this folder, or makes it.
 pub fn open_database(folder: &Path, settings: DatabaseSettings) -> Result<Database, fjall::Error> {
+    if let Err(error) = clean::take_note(folder) {
+        tracing::warn!(%error, "the note of the last clean stop can't be used: the journal is read");
+    }
     Database::builder(folder)
         .cache_size(settings.cache_bytes)
         .max_journaling_size(settings.journal_bytes.max(SMALLEST_JOURNAL_BYTES))
         .worker_threads(settings.worker_threads.max(1))
         .max_cached_files(Some(OPEN_FILES))
-        .journal_compression(CompressionType::Lz4)
+        // Compressed, it holds several times the records, and a start after a kill reads them all.
+        .journal_compression(CompressionType::None)
         .open()
 }

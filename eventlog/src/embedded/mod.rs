@@ -2,6 +2,7 @@
 //! nothing of what the records mean.
 
 mod body;
+mod clean;
 mod core;
 mod database;
 mod facts;

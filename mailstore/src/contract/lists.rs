@@ -3,7 +3,7 @@
 use schemas::event::ActionChange;
 
 use super::writing::{self, ACCOUNTS, INBOXES, Written};
-use super::{Body, Chance, ids, inbox, open, starred};
+use super::{Body, Chance, ids, inbox, list, open, starred};
 use crate::{Counts, Entry, ListQuery, Scope};
 
 const ANN: &str = INBOXES[0];
@@ -22,7 +22,7 @@ pub async fn pages_lose_nothing_among_equal_times(body: &dyn Body) {
             loop {
                 let after = pages.last().map(|entry| entry.id.parse().unwrap());
                 let query = ListQuery { scope: Scope::Inbox(name.to_owned()), until_ms: None, after, limit };
-                let page = store.list(&query).await.unwrap();
+                let page = list(&*store, &query).await;
                 if page.is_empty() {
                     break;
                 }
@@ -42,7 +42,7 @@ pub async fn until_is_inclusive(body: &dyn Body) {
         |count: usize| -> Vec<String> { mails[..count].iter().rev().map(|mail| mail.entry_text(0)).collect() };
     for (until_ms, count) in [(9, 0), (10, 1), (29, 2), (30, 3), (31, 3), (i64::MAX, 4), (i64::MIN, 0)] {
         let query = ListQuery { scope: Scope::Inbox(ANN.to_owned()), until_ms: Some(until_ms), after: None, limit: 10 };
-        let shown: Vec<String> = store.list(&query).await.unwrap().into_iter().map(|entry| entry.id).collect();
+        let shown: Vec<String> = list(&*store, &query).await.into_iter().map(|entry| entry.id).collect();
         assert_eq!(shown, newest_first(count), "until {until_ms}");
     }
 }
@@ -55,7 +55,7 @@ pub async fn a_page_behind_an_entry_heeds_until(body: &dyn Body) {
     for (until_ms, after, first) in [(40, 2, Some(1)), (20, 3, Some(1)), (15, 2, Some(0)), (5, 2, None)] {
         let (until_ms, after) = (Some(until_ms), Some(mails[after].entry(0)));
         let query = ListQuery { scope: Scope::Inbox(ANN.to_owned()), until_ms, after, limit: 1 };
-        let page: Vec<String> = store.list(&query).await.unwrap().into_iter().map(|entry| entry.id).collect();
+        let page: Vec<String> = list(&*store, &query).await.into_iter().map(|entry| entry.id).collect();
         assert_eq!(page.first().cloned(), first.map(|first: usize| mails[first].entry_text(0)), "{until_ms:?}");
     }
 }
@@ -72,7 +72,7 @@ pub async fn a_page_continues_behind_an_entry_that_was_removed(body: &dyn Body) 
         if let Some(raw_before) = sweep {
             store.sweep(&crate::Retention { raw_before, ..Default::default() }).await.unwrap();
         }
-        let rest: Vec<String> = store.list(&query).await.unwrap().into_iter().map(|entry| entry.id).collect();
+        let rest: Vec<String> = list(&*store, &query).await.into_iter().map(|entry| entry.id).collect();
         assert_eq!(rest, [mails[0].entry_text(0)]);
     }
 }
@@ -147,7 +147,7 @@ pub async fn a_list_is_never_longer_than_its_limit(body: &dyn Body) {
     log.fold(&*store, &mut Chance::seeded(1)).await;
     for (limit, length) in [(0, 0), (999, 999), (1000, 1000), (1001, 1000), (usize::MAX, 1000)] {
         let query = ListQuery { scope: Scope::Inbox(ANN.to_owned()), until_ms: None, after: None, limit };
-        assert_eq!(store.list(&query).await.unwrap().len(), length, "{limit}");
+        assert_eq!(list(&*store, &query).await.len(), length, "{limit}");
     }
 }
 

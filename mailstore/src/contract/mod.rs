@@ -18,7 +18,7 @@ pub use self::chance::Chance;
 pub use self::model_log::ModelLog;
 pub use self::writing::by_chance as mail_by_chance;
 pub use self::writing::whole_at as mail_at;
-use crate::{Entry, ListQuery, RawSource, Scope, Upkeep};
+use crate::{Entry, ListQuery, Listed, RawSource, Scope, Upkeep};
 
 /// A way to make stores.
 #[async_trait]
@@ -43,13 +43,25 @@ async fn open(body: &dyn Body) -> (Arc<ModelLog>, Arc<dyn Upkeep>) {
     (log.clone(), body.empty(log).await)
 }
 
+/// A list, which is the same whether it is asked for as entries or written out, and however often.
+async fn list(store: &dyn Upkeep, query: &ListQuery) -> Vec<Entry> {
+    let entries = store.list(query).await.unwrap();
+    let expected: Vec<Listed> =
+        entries.iter().map(|entry| Listed::of(entry.id.parse().unwrap(), entry).unwrap()).collect();
+    for _ in 0..2 {
+        let listed = store.listed(query).await.unwrap();
+        assert!(listed.iter().map(|listed| &**listed).eq(&expected));
+    }
+    entries
+}
+
 /// The whole list of an inbox.
 async fn inbox(store: &dyn Upkeep, name: &str) -> Vec<Entry> {
-    store.list(&whole(Scope::Inbox(name.to_owned()))).await.unwrap()
+    list(store, &whole(Scope::Inbox(name.to_owned()))).await
 }
 
 async fn starred(store: &dyn Upkeep, account: &str) -> Vec<Entry> {
-    store.list(&whole(Scope::StarredBy(account.to_owned()))).await.unwrap()
+    list(store, &whole(Scope::StarredBy(account.to_owned()))).await
 }
 
 async fn ids(store: &dyn Upkeep, name: &str) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Reading: lists, entries and bytes, each from one snapshot.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fjall::{Readable, Snapshot};
@@ -8,13 +9,28 @@ use schemas::{EntryId, MessageId};
 
 use super::tables::Tables;
 use super::{damaged, failed};
-use crate::{Entry, ListQuery, Result, Scope, views};
+use crate::{Entry, ListQuery, Listed, Result, Scope, StoreError, encoding, views};
 
 /// No list is longer.
 const LIST_LIMIT: usize = 1000;
 
 impl Tables {
     pub fn list(&self, query: &ListQuery) -> Result<Vec<Entry>> {
+        self.each_listed(query, |id, row| encoding::decode(row)?.into_entry(id).ok_or_else(not_shown))
+    }
+
+    /// Rows that are as they were when they were last written out are not decoded again.
+    pub fn listed(&self, query: &ListQuery) -> Result<Vec<Arc<Listed>>> {
+        self.each_listed(query, |id, row| {
+            self.shared.written_out.of(id, row, || {
+                let entry = encoding::decode(row)?.into_entry(id).ok_or_else(not_shown)?;
+                Listed::of(id.clone(), &entry)
+            })
+        })
+    }
+
+    /// What `read` makes of each entry's stored row.
+    fn each_listed<T>(&self, query: &ListQuery, read: impl Fn(&EntryId, &[u8]) -> Result<T>) -> Result<Vec<T>> {
         let snapshot = self.snapshot();
         let (view, name) = match &query.scope {
             Scope::Inbox(inbox) => (views::INBOX, inbox),
@@ -33,8 +49,8 @@ impl Tables {
         for place in places.take(query.limit.min(LIST_LIMIT)) {
             let key = place.key().map_err(failed)?;
             let id = views::read_listed(&key).ok_or_else(|| damaged("a place in a list"))?;
-            let entry = self.shown_entry(&snapshot, &id)?;
-            entries.push(entry.ok_or_else(|| damaged("an entry that stands in a list"))?);
+            let row = snapshot.get(&self.rows, id.message.as_str()).map_err(failed)?.ok_or_else(not_shown)?;
+            entries.push(read(&id, &row)?);
         }
         Ok(entries)
     }
@@ -64,6 +80,10 @@ impl Tables {
     fn shown_entry(&self, snapshot: &Snapshot, id: &EntryId) -> Result<Option<Entry>> {
         Ok(self.row(snapshot, &id.message)?.and_then(|row| row.into_entry(id)))
     }
+}
+
+fn not_shown() -> StoreError {
+    damaged("an entry that stands in a list")
 }
 
 /// Where to begin when the list may not begin before `from` and has to continue behind `after`.

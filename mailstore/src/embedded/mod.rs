@@ -6,6 +6,7 @@ mod apply;
 mod dump;
 mod edit;
 mod list;
+mod listed;
 mod needed;
 mod rebuild;
 #[cfg(test)]
@@ -24,9 +25,12 @@ use bytes::Bytes;
 use fjall::{Database, KeyspaceCreateOptions};
 use schemas::{EntryId, MessageId, Position};
 
+use self::listed::WrittenOut;
 use self::rebuild::Building;
 use self::tables::{Shared, Tables};
-use crate::{Counts, Entry, Fact, ListQuery, RawSource, Result, Retention, Store, StoreError, Swept, Totals, Upkeep};
+use crate::{
+    Counts, Entry, Fact, ListQuery, Listed, RawSource, Result, Retention, Store, StoreError, Swept, Totals, Upkeep,
+};
 
 const FORMAT: u64 = 1;
 const FORMAT_KEY: &str = "format";
@@ -80,7 +84,7 @@ impl EmbeddedStore {
         }
         let generation = number(GENERATION_KEY)?.ok_or_else(|| damaged(GENERATION_KEY))?;
         let bytes = db.keyspace("store.bytes", tables::bytes_options).map_err(failed)?;
-        let shared = Arc::new(Shared { db, meta, bytes, raw });
+        let shared = Arc::new(Shared { db, meta, bytes, raw, written_out: WrittenOut::new() });
         rebuild::drop_all_but(&shared, generation)?;
         let current = ArcSwap::new(Tables::open(Arc::clone(&shared), generation)?);
         Ok(Arc::new(Self { inner: Arc::new(Inner { shared, current, building: Mutex::new(None) }) }))
@@ -121,7 +125,13 @@ impl Store for EmbeddedStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<Entry>> {
-        list_in(self.current(), query).await
+        let (tables, query) = (self.current(), query.clone());
+        read(query.limit, move || tables.list(&query)).await
+    }
+
+    async fn listed(&self, query: &ListQuery) -> Result<Vec<Arc<Listed>>> {
+        let (tables, query) = (self.current(), query.clone());
+        read(query.limit, move || tables.listed(&query)).await
     }
 
     async fn entry(&self, id: &EntryId) -> Result<Option<Entry>> {
@@ -172,12 +182,9 @@ impl Upkeep for EmbeddedStore {
     }
 }
 
-async fn list_in(tables: Arc<Tables>, query: &ListQuery) -> Result<Vec<Entry>> {
-    if query.limit <= INLINE_LIMIT {
-        return tables.list(query);
-    }
-    let query = query.clone();
-    blocking(move || tables.list(&query)).await
+/// Reads a list that is no longer than this.
+async fn read<T: Send + 'static>(limit: usize, list: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    if limit <= INLINE_LIMIT { list() } else { blocking(list).await }
 }
 
 /// For what may wait for the disk or for another writer.

@@ -10,7 +10,7 @@ use schemas::{EntryId, MessageId, Position, Topic};
 
 use super::edit::Edit;
 use super::tables::{self, Ledger, Shared, Tables};
-use super::{GENERATION_KEY, Inner, blocking, failed, list_in};
+use super::{GENERATION_KEY, Inner, blocking, failed, read};
 use crate::row::Row;
 use crate::{Counts, Entry, Fact, ListQuery, Result, Store, StoreError, encoding, views};
 
@@ -177,7 +177,8 @@ impl Store for RebuiltStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<Entry>> {
-        list_in(Arc::clone(&self.tables), query).await
+        let (tables, query) = (Arc::clone(&self.tables), query.clone());
+        read(query.limit, move || tables.list(&query)).await
     }
 
     async fn entry(&self, id: &EntryId) -> Result<Option<Entry>> {

@@ -9,6 +9,7 @@ use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSepara
 use schemas::record::{Offset, Partition};
 use schemas::{MessageId, Position, Topic};
 
+use super::listed::WrittenOut;
 use super::{damaged, failed};
 use crate::row::Row;
 use crate::{Counts, RawSource, Result, Totals, encoding, views};
@@ -23,6 +24,7 @@ pub struct Shared {
     /// Bytes copied out of the log, by message id.
     pub bytes: Keyspace,
     pub raw: Arc<dyn RawSource>,
+    pub written_out: WrittenOut,
 }
 
 pub struct Tables {

@@ -7,10 +7,11 @@ mod upkeep;
 mod write;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use schemas::record::{Offset, Partition};
@@ -18,6 +19,7 @@ use schemas::{NewRecord, Position, Record, Topic};
 use tokio::sync::{oneshot, watch};
 
 use super::body;
+use super::clean;
 use super::fault::Fault;
 use super::queue::Queue;
 use super::segments::Known;
@@ -138,25 +140,22 @@ impl Facts {
         written.map_err(|error| self.write_fault(&error))
     }
 
-    /// What was committed without a sync gets one, and what is in memory goes to its tables, so that the next start
-    /// has little to do. Blocks.
+    /// What was committed without a sync gets one, and what is in memory goes to its tables, in the keyspaces of others
+    /// as well, so that the next start has little to do. Blocks.
     pub fn settle_at_stop(&self) {
         if self.fault.check().is_err() {
             return;
         }
-        let flushed = self
-            .database
-            .persist(PersistMode::SyncAll)
-            .and_then(|()| self.shelves.iter().try_for_each(|shelf| shelf.keyspace.rotate_memtable().map(|_| ())));
-        if let Err(error) = flushed {
-            tracing::error!(%error, "the database can't be flushed at the stop");
-            return;
+        match self.database_folder().map(|folder| clean::settle(&self.database, folder, STOP_LIMIT)) {
+            Some(Ok(true)) => {}
+            Some(Ok(false)) | None => tracing::info!("the database was not at rest: the next start reads its journal"),
+            Some(Err(error)) => tracing::error!(%error, "the database can't be flushed at the stop"),
         }
-        let started = Instant::now();
-        let is_flushing = || self.shelves.iter().any(|shelf| shelf.keyspace.sealed_memtable_count() > 0);
-        while is_flushing() && started.elapsed() < STOP_LIMIT {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+    }
+
+    /// Every keyspace has its folder in the database's.
+    fn database_folder(&self) -> Option<&Path> {
+        self.meta.path().parent()?.parent()
     }
 
     fn shelf(&self, topic: Topic) -> Option<&Shelf> {

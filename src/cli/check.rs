@@ -19,15 +19,23 @@ pub struct Check {
 
 impl Check {
     pub fn run(self, place: &Place) -> Result<(), Failure> {
-        match (config::load(&place.sources(self.run.flags())), self.json) {
-            (Ok(_), true) => screen::print(&format!("{}\n", json!({ "ok": true, "faults": [] }))),
-            (Ok(_), false) => screen::print("The configuration has no fault.\n"),
+        let sources = place.sources(self.run.flags());
+        let notes = config::strange_variables(&sources);
+        match (config::load(&sources), self.json) {
+            (Ok(_), true) => screen::print(&format!("{}\n", json!({ "ok": true, "faults": [], "notes": notes }))),
+            (Ok(_), false) => {
+                let notes: String = notes.iter().map(|note| format!("Ignored: {note}\n")).collect();
+                screen::print(&format!("{notes}The configuration has no fault.\n"))
+            }
             (Err(Faults(faults)), true) => {
-                screen::print(&format!("{}\n", json!({ "ok": false, "faults": faults })))?;
+                screen::print(&format!("{}\n", json!({ "ok": false, "faults": faults, "notes": notes })))?;
                 let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
                 Err(Failure::Usage(format!("the configuration can't work: {}", keys.join(", "))))
             }
-            (Err(faults), false) => Err(Failure::Usage(faults.to_string())),
+            (Err(Faults(faults)), false) => {
+                let all = faults.into_iter().chain(notes).collect();
+                Err(Failure::Usage(Faults(all).to_string()))
+            }
         }
     }
 }

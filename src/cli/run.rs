@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Place;
 use super::failure::Failure;
-use crate::{assemble, telemetry};
+use crate::{assemble, config, telemetry};
 
 #[derive(Debug, Args)]
 pub struct Run {
@@ -42,8 +42,13 @@ impl Run {
     }
 
     pub async fn run(self, place: &Place) -> Result<(), Failure> {
-        let settings = place.settings(self.flags())?;
+        let flags = self.flags();
+        let notes = config::strange_variables(&place.sources(flags.clone()));
+        let settings = place.settings(flags)?;
         telemetry::start_logs(&settings.telemetry.log, &settings.telemetry.format)?;
+        for note in notes {
+            tracing::warn!(variable = note.key, cause = note.cause, "a variable is ignored");
+        }
         assemble::house::run(settings).await?;
         Ok(())
     }

@@ -40,6 +40,12 @@ impl fmt::Display for Fault {
 #[error("the configuration can't work:{list}", list = .0.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
 pub struct Faults(pub Vec<Fault>);
 
+/// Variables that begin as ours do and stand for nothing: most often misspelt, yet the environment is shared with
+/// others, so that the server starts all the same.
+pub fn strange_variables(sources: &Sources) -> Vec<Fault> {
+    environment::faults(&sources.environment, &Config::keys())
+}
+
 /// Reads, checks and builds, and says everything that is wrong.
 pub fn load(sources: &Sources) -> Result<Settings, Faults> {
     let (config, mut faults) = read::read(sources);

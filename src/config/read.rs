@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::environment;
 use super::key::{Key, Kind};
 use super::{Config, Fault};
 
@@ -47,7 +46,6 @@ pub fn read(sources: &Sources) -> (Config, Vec<Fault>) {
     });
     let file = sources.file.as_ref().map_or_else(String::new, |path| path.display().to_string());
     check_form(&mut table, &keys, &file, &mut faults);
-    faults.extend(environment::faults(&sources.environment, &keys));
     for key in &keys {
         let variable = key.variable();
         if let Some(text) = sources.environment.get(&variable) {

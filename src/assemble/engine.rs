@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use accounts::Table;
 use anyhow::Context;
 use api::http::Doors;
-use eventlog::embedded::{EmbeddedLog, open_database};
+use eventlog::embedded::{EmbeddedLog, EmbeddedSettings, open_database};
 use eventlog::runner::{BatchLimits, project, run_group};
 use eventlog::{Follower, Log, Progress};
 use ingest::Unanswered;
@@ -381,7 +381,9 @@ fn open_folder(settings: &Settings) -> anyhow::Result<(Arc<EmbeddedLog>, Arc<Emb
     let (database_folder, log_folder) = (folder.join(DATABASE_FOLDER), folder.join(LOG_FOLDER));
     let database = open_database(&database_folder, settings.database)
         .map_err(|error| database_fault(&database_folder, &log_folder, &error))?;
-    let log = EmbeddedLog::open(database.clone(), &log_folder, settings.log.clone())
+    // A number that nobody has set is for new folders.
+    let log_settings = EmbeddedSettings { keep_partitions: !settings.partitions_given, ..settings.log.clone() };
+    let log = EmbeddedLog::open(database.clone(), &log_folder, log_settings)
         .with_context(|| format!("the log in {} can't be opened", folder.display()))?;
     let raw = Arc::new(RawOnLog(Arc::clone(&log)));
     match EmbeddedStore::open(database, &log.id().0, raw) {

@@ -26,7 +26,6 @@ pub struct Settings {
     pub log: EmbeddedSettings,
     /// Whether somebody has set `log.partitions`: a folder that was made with another number is refused then, and
     /// counts with its own otherwise.
-    #[allow(dead_code, reason = "who opens the log asks for it")]
     pub partitions_given: bool,
     pub database: DatabaseSettings,
     pub processors: RunSettings,

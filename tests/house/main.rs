@@ -13,6 +13,7 @@ mod garbage;
 mod journey;
 mod kill;
 mod ownership;
+mod partitions;
 mod private;
 mod purge;
 mod rebuild;

@@ -4,9 +4,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::facts::Facts;
+use schemas::Topic;
 use schemas::record::Partition;
 
+use super::facts::{self, Facts};
 use crate::{LogError, LogId, Result};
 
 const ID_FILE: &str = "id";
@@ -54,6 +55,18 @@ impl Facts {
     pub(super) fn knows_its_log(&self) -> Result<bool> {
         Ok(self.remembered(ID_NAME)?.is_some())
     }
+}
+
+/// The number of partitions that the log was made with: the database knows it, or else the segments' folders tell.
+/// `None` where there is no log yet.
+pub(super) fn made_with(folder: &Path, database: &fjall::Database) -> Result<Option<Partition>> {
+    if let Some(text) = facts::remembered_in(database, PARTITIONS_NAME)? {
+        let number = text.parse().map_err(|_| LogError::Damaged(format!("it has {text:?} partitions")))?;
+        return Ok(Some(number));
+    }
+    let Ok(entries) = std::fs::read_dir(folder.join(Topic::MailRaw.name())) else { return Ok(None) };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<Partition>().ok());
+    Ok(names.max().map(|last| last.saturating_add(1)))
 }
 
 fn check_partitions(facts: &Facts, partitions: Partition) -> Result<()> {

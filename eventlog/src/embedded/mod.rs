@@ -54,9 +54,13 @@ pub struct EmbeddedLog {
 impl EmbeddedLog {
     /// Opens the log, or makes it: segments in `folder`/mail.raw, everything else in `database`. Blocks.
     pub fn open(database: Database, folder: &Path, settings: EmbeddedSettings) -> Result<Arc<Self>> {
-        let settings = settings.clamped();
+        let mut settings = settings.clamped();
         std::fs::create_dir_all(folder)
             .map_err(|error| LogError::Unavailable(format!("{} can't be made: {error}", folder.display())))?;
+        if settings.keep_partitions {
+            let made_with = identity::made_with(folder, &database)?;
+            settings.partitions = made_with.unwrap_or(settings.partitions);
+        }
         let fault = Arc::new(Fault::new());
         let space = Arc::new(Space::new(folder, settings.reserve_bytes));
         let (facts, facts_thread) = Facts::open(database, &settings, Arc::clone(&fault), Arc::clone(&space))?;

@@ -12,6 +12,8 @@ const LARGEST_SEGMENT_BYTES: u64 = 1 << 30;
 pub struct EmbeddedSettings {
     /// Partitions of the topics that have many. Fixed when the log is made.
     pub partitions: Partition,
+    /// Where the log is there already, the number that it was made with counts, and `partitions` is for a new one only.
+    pub keep_partitions: bool,
     /// A segment of `mail.raw` is closed when it would grow over this.
     pub segment_bytes: u64,
     /// A segment is closed at the first append after this time, so that old mail can go.
@@ -32,6 +34,7 @@ impl Default for EmbeddedSettings {
     fn default() -> Self {
         Self {
             partitions: 1,
+            keep_partitions: false,
             segment_bytes: 64 << 20,
             segment_age: Duration::from_secs(24 * 60 * 60),
             max_record_bytes: schemas::codec::MAX_VALUE_BYTES,

@@ -59,7 +59,7 @@ impl Facts {
     ) -> Result<(Arc<Self>, JoinHandle<()>)> {
         let small = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         let groups = database.keyspace("log.groups", small).map_err(read_fault)?;
-        let meta = database.keyspace("log.meta", small).map_err(read_fault)?;
+        let meta = open_meta(&database)?;
         let mut shelves = Vec::new();
         for topic in Topic::ALL.into_iter().filter(|topic| *topic != Topic::MailRaw) {
             let earliest = |topic, partition| earliest_in(&meta, topic, partition).unwrap_or(0);
@@ -167,6 +167,17 @@ impl Facts {
         self.fault.fail(format!("the database failed: {error}"));
         self.fault.error()
     }
+}
+
+/// What the log remembers of itself, for who has to know before the rest is opened.
+pub(super) fn remembered_in(database: &Database, name: &str) -> Result<Option<String>> {
+    let value = open_meta(database)?.get(name).map_err(read_fault)?;
+    Ok(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+}
+
+fn open_meta(database: &Database) -> Result<Keyspace> {
+    let small = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+    database.keyspace("log.meta", small).map_err(read_fault)
 }
 
 fn earliest_key(topic: Topic, partition: Partition) -> String {

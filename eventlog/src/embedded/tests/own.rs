@@ -177,6 +177,19 @@ async fn the_number_of_partitions_is_fixed() {
 }
 
 #[tokio::test]
+async fn a_log_may_keep_the_number_of_partitions_that_it_was_made_with() {
+    let mut bench = FolderBench::new(3);
+    drop(bench.open_log());
+    bench.settings = EmbeddedSettings { partitions: 1, keep_partitions: true, ..bench.settings };
+    assert_eq!(bench.open_log().bounds(RAW).await.unwrap().len(), 3);
+    std::fs::remove_dir_all(bench.path().join("db")).unwrap();
+    assert_eq!(bench.open_log().bounds(RAW).await.unwrap().len(), 3, "the segments tell as well");
+    let mut new = FolderBench::new(2);
+    new.settings.keep_partitions = true;
+    assert_eq!(new.open_log().bounds(RAW).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn segments_of_another_log_are_refused() {
     let (bench, other) = (FolderBench::new(1), FolderBench::new(1));
     drop((bench.open_log(), other.open_log()));

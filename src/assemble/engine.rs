@@ -1,16 +1,14 @@
 //! Everything that runs on an open data folder, once: log, store, tables, stages, doors. It is opened and stopped as a
 //! whole, in the order in which the pieces lean on each other.
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use accounts::Table;
 use anyhow::Context;
 use api::http::Doors;
-use eventlog::embedded::{EmbeddedLog, EmbeddedSettings, open_database};
+use eventlog::embedded::EmbeddedLog;
 use eventlog::runner::{BatchLimits, project, run_group};
 use eventlog::{Follower, Log, Progress};
 use ingest::Unanswered;
@@ -23,11 +21,11 @@ use tokio::sync::Mutex as Gate;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::damage::database_fault;
 use super::first_start::{Secrets, furnish};
+use super::folder::open_folder;
 use super::forwards::{self, Forwards};
+use super::health::{Health, watched};
 use super::projection::{StoreProjection, TOPICS};
-use super::raw::RawOnLog;
 use super::rebuild::Rebuild;
 use super::stage::{GROUP, Processors};
 use super::upkeep::Upkeep;
@@ -35,8 +33,6 @@ use super::websocket::{Feed, Sockets};
 use super::{Listeners, tables};
 use crate::config::{Settings, Stages};
 
-const DATABASE_FOLDER: &str = "database";
-const LOG_FOLDER: &str = "log";
 /// For what stands on the log to be processed and shown when the server stops; the next start does the rest.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 /// For the last holders of a stopped engine to let go of it.
@@ -67,32 +63,6 @@ pub struct Engine {
     work: JoinSet<()>,
     /// The first account's key, when this start has made it.
     pub new_key: Option<String>,
-}
-
-/// Which stages have ended though nobody asked them to, and why.
-#[derive(Default)]
-pub struct Health {
-    ended: Mutex<BTreeMap<&'static str, String>>,
-}
-
-impl Health {
-    fn missing(&self) -> Vec<String> {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.iter().map(|(stage, cause)| format!("{stage} has stopped: {cause}")).collect()
-    }
-
-    /// With what the log says of itself: a server that refuses every mail is not ready.
-    fn missing_with(&self, log: &EmbeddedLog) -> Vec<String> {
-        let mut missing = self.missing();
-        if missing.is_empty() {
-            missing.extend(log.refuses().map(|error| error.to_string()));
-        }
-        missing
-    }
-
-    fn end(&self, stage: &'static str, cause: String) {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(stage, cause);
-    }
 }
 
 impl Engine {
@@ -326,8 +296,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Stops the doors and the calls of the forwards and lets what is in flight end, then what they lean on, then the log. `false` when somebody
-    /// still holds a part of it.
+    /// Stops the doors and the calls of the forwards and lets what is in flight end, then what they lean on, then the
+    /// log. `false` when somebody still holds a part of it.
     pub async fn stop(mut self) -> anyhow::Result<bool> {
         self.doors_stop.cancel();
         while self.doors.join_next().await.is_some() {}
@@ -358,41 +328,6 @@ async fn released((log, store): (Weak<EmbeddedLog>, Weak<EmbeddedStore>)) -> boo
         tokio::time::sleep(GLANCE).await;
     }
     true
-}
-
-async fn watched<E: std::fmt::Display>(
-    name: &'static str,
-    running: impl Future<Output = Result<(), E>>,
-    health: Arc<Health>,
-    stop: CancellationToken,
-) {
-    let ended = running.await;
-    if let Err(error) = &ended {
-        tracing::error!(stage = name, %error, "a stage has stopped");
-    }
-    if !stop.is_cancelled() {
-        health.end(name, ended.err().map_or_else(|| "it ended by itself".to_owned(), |error| error.to_string()));
-    }
-}
-
-/// One database for log and store, so that a batch of both is one write.
-fn open_folder(settings: &Settings) -> anyhow::Result<(Arc<EmbeddedLog>, Arc<EmbeddedStore>)> {
-    let folder: &Path = &settings.data_dir;
-    let (database_folder, log_folder) = (folder.join(DATABASE_FOLDER), folder.join(LOG_FOLDER));
-    let database = open_database(&database_folder, settings.database)
-        .map_err(|error| database_fault(&database_folder, &log_folder, &error))?;
-    // A number that nobody has set is for new folders.
-    let log_settings = EmbeddedSettings { keep_partitions: !settings.partitions_given, ..settings.log.clone() };
-    let log = EmbeddedLog::open(database.clone(), &log_folder, log_settings)
-        .with_context(|| format!("the log in {} can't be opened", folder.display()))?;
-    let raw = Arc::new(RawOnLog(Arc::clone(&log)));
-    match EmbeddedStore::open(database, &log.id().0, raw) {
-        Ok(store) => Ok((log, store)),
-        Err(error) => {
-            log.close();
-            Err(error).with_context(|| format!("the store in {} can't be opened", folder.display()))
-        }
-    }
 }
 
 /// The end of every partition of these topics.

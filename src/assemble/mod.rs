@@ -5,7 +5,9 @@
 mod damage;
 mod engine;
 mod first_start;
+mod folder;
 mod forwards;
+mod health;
 pub mod house;
 mod listeners;
 mod projection;

@@ -18,5 +18,13 @@ const PRIVATE: rustix::fs::Mode = rustix::fs::Mode::RWXG.union(rustix::fs::Mode:
 
 fn main() -> ExitCode {
     rustix::process::umask(PRIVATE);
+    allow_open_files();
     cli::main()
+}
+
+/// Shells give a process few open files; the doors have their own caps, above that. A refusal leaves what there is.
+fn allow_open_files() {
+    let given = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let wanted = rustix::process::Rlimit { current: given.maximum, maximum: given.maximum };
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, wanted);
 }

@@ -51,7 +51,7 @@ enum Action {
     /// Tell it of mail that was stored before it was set
     Backfill {
         forward: String,
-        /// now, earliest, or a time such as 2025-11-24T10:00:00Z
+        /// now, earliest, a time such as 2025-11-24T10:00:00Z, or the cursor of a websocket frame
         #[arg(long, value_name = "PLACE")]
         from: String,
         /// Only say how much it would be

@@ -12,6 +12,7 @@ use crate::support::http::request;
 use crate::support::mail::plain;
 use crate::support::receiver::Receiver;
 use crate::support::server::{House, KEY, Server};
+use crate::support::websocket::{Listener, Said};
 
 fn reserve(server: &Server, address: &str, settings: &Value) -> Value {
     server.change("POST", &format!("/api/addresses/{address}"), settings)
@@ -217,6 +218,27 @@ fn a_new_webhook_is_told_of_stored_mail_in_the_order_of_its_arrival() {
     assert_eq!(told[0], told_at_arrival);
     assert_eq!(told[1..], sent);
     assert_eq!(receiver.calls().len(), MAILS + 1);
+}
+
+#[test]
+fn a_backfill_may_begin_behind_a_frame_that_a_websocket_showed() {
+    let house = House::new();
+    let server = house.start();
+    reserve(&server, "ann@example.org", &json!({"enablews": true}));
+    let mut listener = Listener::greeted(&server, "ann@example.org");
+    server.deliver(&["ann@example.org"], &plain("seen", 400));
+    let Said::Frame(frame) = listener.next() else { panic!("the socket was closed") };
+    let later = server.deliver(&["ann@example.org"], &plain("later", 400));
+    server.inbox_of("ann@example.org", 2);
+    let receiver = Receiver::new();
+    server.change("PUT", "/api/addresses/ann@example.org", &json!({"webhook": receiver.url("/")}));
+    let id = forward(&server, "webhook", "ann@example.org");
+    house.run(&["forward", "backfill", &id, "--from", frame["cursor"].as_str().unwrap()]);
+    all_ended(&server);
+    let told: Vec<Value> = receiver.calls().iter().map(|call| call.json()["_id"].clone()).collect();
+    assert_eq!(told, [json!(format!("{later}-0"))]);
+    let refused = house.command(&["forward", "backfill", &id, "--from", "nonsense"]).output().unwrap();
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("cursor"));
 }
 
 #[test]

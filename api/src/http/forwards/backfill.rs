@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use eventlog::{Cursor, CursorError};
 use schemas::event::{ForwardDue, MailRouted, RoutedEntry};
 use schemas::record::Offset;
 use schemas::{EntryId, Event, Position, Topic, codec};
@@ -94,9 +95,26 @@ async fn start(api: &Api, from: &str, ends: &[Position]) -> Result<(Vec<Position
         text => match time::from(text) {
             // What arrived at that time or later was routed at that time or later.
             Some(ms) => Ok((api.doors.log.offsets_at(Topic::MailRouted, ms).await?, ms)),
-            None => Err(ApiError::invalid("from is not one of now, earliest, a time (2020-07-05T22:25:41Z)")),
+            None => Ok((behind(api, text).await?, 0)),
         },
     }
+}
+
+/// The places behind a cursor, as websocket frames carry it. What the log has given up since is not told any more.
+async fn behind(api: &Api, text: &str) -> Result<Vec<Position>, ApiError> {
+    let refused = |cause: &str| {
+        ApiError::invalid(format!(
+            "from is not one of now, earliest, a time (2020-07-05T22:25:41Z), a cursor of a websocket frame: {cause}"
+        ))
+    };
+    let cursor: Cursor = text.parse().map_err(|error: CursorError| refused(&error.to_string()))?;
+    let named = cursor.positions(api.doors.log.id(), Topic::MailRouted).map_err(|error| refused(&error.to_string()))?;
+    let starts = starts(api, Topic::MailRouted).await?;
+    let place = |start: Position| {
+        let offset = named.iter().find(|place| place.partition == start.partition).map_or(0, |place| place.offset);
+        Position { offset: offset.max(start.offset), ..start }
+    };
+    Ok(starts.into_iter().map(place).collect())
 }
 
 impl Backfill {

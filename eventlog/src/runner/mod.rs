@@ -7,6 +7,7 @@ mod dead;
 mod group;
 mod markers;
 mod project;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub use dead::{DEAD_LETTER_CAUSE_CHARS, DEAD_LETTER_VALUE_BYTES, dead_letter};
 pub use group::run_group;
 pub use markers::DEATHS_BEFORE_GIVING_UP;
 pub use project::{ProjectError, project};
+pub use shared::{Share, project_shared};
 
 use crate::{Limits, Result};
 

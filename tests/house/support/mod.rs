@@ -1,6 +1,7 @@
 //! What the tests need to act as users: a server of their own, clients, mail.
 
 pub mod http;
+pub mod kafka;
 pub mod mail;
 pub mod receiver;
 pub mod server;
@@ -26,6 +27,29 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(GLANCE);
     }
 }
+
+/// The same promises on both logs: each is a function of the log that its house stands on.
+macro_rules! on_both_logs {
+    ($($promise:ident),+ $(,)?) => {
+        mod embedded {
+            $(
+                #[test]
+                fn $promise() {
+                    super::$promise(crate::support::server::OnLog::Embedded);
+                }
+            )+
+        }
+        mod kafka {
+            $(
+                #[test]
+                fn $promise() {
+                    super::$promise(crate::support::server::OnLog::Kafka);
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_both_logs;
 
 /// A program that the test can't do without: fails with the Debian package that has it.
 pub fn program(name: &str, package: &str) -> Command {

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 
 use super::http::{self, Answer};
 use super::smtp::Smtp;
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, kafka};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_postlog");
 /// What the tests' server takes as its first key.
@@ -33,6 +34,16 @@ pub struct House {
     pub http_listen: &'static str,
     /// Put before the program's own command line: strace, mostly.
     pub wrapper: Vec<String>,
+    /// Settings that every command on this folder has.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+/// Which log a house stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLog {
+    Embedded,
+    /// On the broker that all tests share, behind a prefix of its own.
+    Kafka,
 }
 
 /// A server that runs; it is killed when dropped.
@@ -50,18 +61,49 @@ impl House {
     pub fn new() -> Self {
         let parent = TempDir::new().unwrap();
         let data = parent.path().join("data");
-        Self { _parent: Some(parent), data, config: String::new(), http_listen: LISTEN, wrapper: Vec::new() }
+        Self { _parent: Some(parent), ..Self::at(data) }
     }
 
     /// On a folder that somebody else looks after.
-    pub fn on(data: PathBuf) -> Self {
-        Self { _parent: None, data, config: String::new(), http_listen: LISTEN, wrapper: Vec::new() }
+    pub fn at(data: PathBuf) -> Self {
+        let (config, wrapper, environment) = (String::new(), Vec::new(), Vec::new());
+        Self { _parent: None, data, config, http_listen: LISTEN, wrapper, environment }
     }
 
     pub fn with_partitions(partitions: u32) -> Self {
-        let mut house = Self::new();
+        Self::with_partitions_on(OnLog::Embedded, partitions)
+    }
+
+    pub fn with_partitions_on(log: OnLog, partitions: u32) -> Self {
+        let mut house = if log == OnLog::Kafka { Self::on_broker(kafka::shared()) } else { Self::new() };
         house.config = format!("[log]\npartitions = {partitions}\n");
         house
+    }
+
+    /// A house for a test that runs on both logs.
+    pub fn on(log: OnLog) -> Self {
+        match log {
+            OnLog::Embedded => Self::new(),
+            OnLog::Kafka => Self::with_partitions_on(log, 3),
+        }
+    }
+
+    /// On this broker, behind a prefix of its own.
+    pub fn on_broker(address: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut house = Self::new();
+        house.environment = vec![
+            ("POSTLOG_LOG", format!("kafka://{address}")),
+            ("POSTLOG_KAFKA_PREFIX", format!("t{}-{number}-", std::process::id())),
+            ("POSTLOG_SEAL_KEY", "5ea1".repeat(16)),
+        ];
+        house
+    }
+
+    /// Another node on the same log, with a data folder of its own.
+    pub fn another_node(&self) -> Self {
+        Self { config: self.config.clone(), environment: self.environment.clone(), ..Self::new() }
     }
 
     /// A subcommand on this folder, in a clean environment.
@@ -77,6 +119,7 @@ impl House {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTLOG_")) {
             command.env_remove(name);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
         command.args(arguments).env("POSTLOG_DATA_DIR", &self.data).env("POSTLOG_ADMIN_KEY", KEY);
         command.env("RUST_BACKTRACE", "1").stdin(Stdio::null());
         if !self.config.is_empty() {

@@ -20,8 +20,8 @@ pub struct Run {
     /// Which log is used: embedded, or kafka://host:port,host:port [default: embedded]
     #[arg(long, value_name = "LOG", env = "POSTLOG_LOG")]
     log: Option<String>,
-    /// Which store is used [default: embedded]
-    #[arg(long, value_name = "KIND", env = "POSTLOG_STORE")]
+    /// Which store is used: embedded, or cql://host:port,host:port/keyspace [default: embedded]
+    #[arg(long, value_name = "STORE", env = "POSTLOG_STORE")]
     store: Option<String>,
     /// A file whose first line becomes the first account's API key; POSTLOG_ADMIN_KEY gives the key itself
     #[arg(long, value_name = "FILE", env = "POSTLOG_ADMIN_KEY_FILE")]

@@ -37,6 +37,7 @@ pub struct Settings {
     pub seal_key_file: Option<PathBuf>,
     pub seal_key_lost: bool,
     pub log: LogSettings,
+    pub store: StoreSettings,
     pub database: DatabaseSettings,
     pub processors: RunSettings,
     pub retention: RetentionSettings,
@@ -76,6 +77,35 @@ impl LogSettings {
     /// Whether several nodes may stand on it.
     pub const fn is_shared(&self) -> bool {
         !matches!(self, Self::Embedded { .. })
+    }
+}
+
+/// Which store.
+#[derive(Clone, Debug)]
+pub enum StoreSettings {
+    /// In the data folder.
+    Embedded,
+    #[cfg(feature = "cql")]
+    Cql {
+        settings: mailstore::cql::CqlSettings,
+        /// How long the start waits for a server.
+        start_wait: Duration,
+    },
+}
+
+impl StoreSettings {
+    /// Where it is, if not in the data folder.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Embedded => None,
+            #[cfg(feature = "cql")]
+            Self::Cql { settings, .. } => Some(format!("cql://{}/{}", settings.nodes.join(","), settings.keyspace)),
+        }
+    }
+
+    /// Whether several nodes may read and write the same one.
+    pub const fn is_shared(&self) -> bool {
+        !matches!(self, Self::Embedded)
     }
 }
 
@@ -143,12 +173,14 @@ impl Stages {
         if is_shared {
             return faults;
         }
+        let change = "name every stage here, or set log.kind to kafka://… so that other processes can run the others";
         let alone = "the embedded log is used by one process, so no other can";
         if self.api && !self.sinks {
-            faults.push(format!("api shows what sinks writes, and without it no change would show; {alone} run it"));
+            let cause = "api shows what sinks writes, and without it no change would show";
+            faults.push(format!("{cause}; {alone} run it: {change}"));
         }
         if self.sinks && !self.processors {
-            faults.push(format!("sinks stores what processors concludes; {alone} run it"));
+            faults.push(format!("sinks stores what processors concludes; {alone} run it: {change}"));
         }
         faults
     }
@@ -168,6 +200,7 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
         seal_key_file: config.top.seal_key_file.as_ref().map(PathBuf::from),
         seal_key_lost: config.top.seal_key_lost,
         log: log(config)?,
+        store: super::cql::build(config).map_err(|fault| vec![fault])?,
         database: DatabaseSettings {
             cache_bytes: config.log.cache_bytes,
             journal_bytes: config.log.journal_bytes,

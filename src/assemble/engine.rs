@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use accounts::Table;
 use anyhow::Context;
-use api::http::Doors;
+use api::http::{Doors, Probes};
 use eventlog::runner::run_group;
 use eventlog::{Follower, Log, Progress};
 use ingest::Unanswered;
@@ -157,7 +157,20 @@ impl Engine {
             let serving = ingest::serve(listener, log, settings, unanswered, self.doors_stop.clone());
             self.spawn_door("ingest", serving);
         }
+        if let Some(listener) = parts.listeners.probes()? {
+            let router = api::http::probes(self.probes_of(parts));
+            self.spawn_door("probes", api::http::serve(listener, router, self.doors_stop.clone()));
+        }
         Ok(())
+    }
+
+    fn probes_of(&self, parts: &Parts) -> Probes {
+        let (metrics, health) = (parts.metrics.clone(), Arc::clone(&self.health));
+        let (own_log, own_store) = (self.log.clone(), self.store.clone());
+        Probes {
+            metrics: Box::new(move || metrics.render()),
+            ready: Box::new(move || health.missing_with(&own_log, &own_store)),
+        }
     }
 
     /// For `/readyz`, where the log lies with others.
@@ -232,8 +245,7 @@ impl Engine {
         operations: Rebuild,
         sockets: Sockets,
     ) -> Doors {
-        let (metrics, health) = (parts.metrics.clone(), Arc::clone(&self.health));
-        let (own_log, own_store) = (self.log.clone(), self.store.clone());
+        let Probes { metrics, ready } = self.probes_of(parts);
         let message_bytes = self.log.largest_mail(parts.settings.smtp.message_bytes);
         Doors {
             log: Arc::clone(log),
@@ -250,8 +262,8 @@ impl Engine {
             delivery_id: sinks::forward::delivery_id,
             operations: Arc::new(operations),
             incoming: Arc::new(sockets),
-            metrics: Box::new(move || metrics.render()),
-            ready: Box::new(move || health.missing_with(&own_log, &own_store)),
+            metrics,
+            ready,
             shutdown: self.doors_stop.clone(),
         }
     }

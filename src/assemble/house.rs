@@ -180,6 +180,9 @@ fn announce(parts: &Parts, server: &ServerFile, new_key: Option<&str>) {
     if let Some(http) = server.http {
         block += &format!("  HTTP  http://{http}\n");
     }
+    if let Some(probes) = server.probes {
+        block += &format!("  how   http://{probes}/readyz\n");
+    }
     if let Some(place) = parts.settings.log.place() {
         block += &format!("  log   {place}\n");
     }

@@ -105,6 +105,15 @@ impl OwnStore {
         }
     }
 
+    /// Whether other nodes may read and write it.
+    pub const fn is_shared(&self) -> bool {
+        match self {
+            Self::None | Self::Embedded(_) => false,
+            #[cfg(feature = "cql")]
+            Self::Cql(..) => true,
+        }
+    }
+
     /// Why nothing can be read now.
     pub fn refuses(&self) -> Option<String> {
         match self {

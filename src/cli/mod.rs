@@ -16,6 +16,7 @@ mod ready;
 mod rebuild;
 mod run;
 mod screen;
+mod store;
 mod tail;
 
 use std::path::PathBuf;
@@ -88,6 +89,8 @@ enum Command {
     Rebuild(rebuild::Rebuild),
     /// Write every view as JSON lines
     Dump(dump::Dump),
+    /// Bring the tables of a store on CQL up to date
+    Store(store::Store),
     /// Print the reference of the configuration (docs/config.md)
     #[command(hide = true)]
     Reference,
@@ -125,6 +128,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Explain(command) => command.run(&place).await,
         Command::Rebuild(command) => command.run(&place).await,
         Command::Dump(command) => command.run(&place).await,
+        Command::Store(command) => command.run(&place).await,
         Command::Reference => screen::print(&crate::config::reference::page()),
     }
 }

@@ -47,6 +47,8 @@ pub struct Settings {
     pub http_listen: SocketAddr,
     pub hosts: api::http::Hosts,
     pub origins: Vec<String>,
+    /// For a process without HTTP of its own.
+    pub probes_listen: SocketAddr,
     pub telemetry: TelemetrySection,
 }
 
@@ -220,6 +222,7 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
         http_listen,
         hosts: hosts(&config.http.hosts, http_listen),
         origins: config.http.origins.clone(),
+        probes_listen: listen("telemetry.listen", &config.telemetry.listen)?,
         telemetry: config.telemetry.clone(),
     })
 }

@@ -251,5 +251,8 @@ section! {
         log: String = "info".to_owned(),
         /// How it is written: `human`, `json`, or `auto` (human on a terminal, JSON otherwise).
         format: String = "auto".to_owned(),
+        /// Where a process without the stage `api` answers `/livez`, `/readyz` and `/metrics`, which stand beside the
+        /// API otherwise. Port 0 picks a free one, which `DATA/server.json` names.
+        listen: String = "127.0.0.1:0".to_owned(),
     }
 }

@@ -28,6 +28,7 @@ pub fn validate(config: &Config) -> Vec<Fault> {
     check.range("processors.batch_records", config.processors.batch_records as u64, 1, 100_000);
     check.range("processors.batch_bytes", config.processors.batch_bytes as u64, 1, 1 << 30);
     check.range("processors.workers", config.processors.workers as u64, 0, 1024);
+    check.address("telemetry.listen", &config.telemetry.listen);
     let format = &config.telemetry.format;
     if !["auto", "human", "json"].contains(&format.as_str()) {
         check.fault("telemetry.format", format!("it must be auto, human or json, not {format:?}"));

@@ -54,6 +54,7 @@ impl Broker {
         let mut known = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
         match (&*known, &missing) {
             (None, Some(cause)) => tracing::warn!(cause, "mail is refused for now"),
+            (Some(before), Some(cause)) if before != cause => tracing::warn!(cause, "mail is still refused"),
             (Some(_), None) => tracing::info!(brokers = self.brokers, "the kafka brokers answer again"),
             _ => {}
         }

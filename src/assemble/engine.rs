@@ -251,6 +251,7 @@ impl Engine {
             log: Arc::clone(log),
             store,
             accounts,
+            is_shared: self.log.is_shared(),
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
             settings: api::http::Settings {

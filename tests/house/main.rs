@@ -12,6 +12,8 @@ mod forwards;
 mod garbage;
 mod journey;
 mod kill;
+mod nodes;
+mod outages;
 mod ownership;
 mod partitions;
 mod private;

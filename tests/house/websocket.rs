@@ -71,7 +71,8 @@ fn no_frame_precedes_its_250_and_its_mail_can_be_read_at_once(log: OnLog) {
 }
 
 fn everybody_who_listens_gets_every_mail_and_the_memory_stays_bounded(log: OnLog) {
-    let house = House::on(log);
+    // The order of arrival is that of one partition.
+    let house = House::with_partitions_on(log, 1);
     let server = house.start();
     let (sockets, mails) = (count_of("POSTLOG_TEST_SOCKETS", 200), 20);
     reserve(&server, ANN);
@@ -184,7 +185,8 @@ fn pages_of_others_and_names_of_others_are_refused(log: OnLog) {
 }
 
 fn an_address_in_a_catch_all_domain_is_told_to_both_and_nothing_is_told_where_it_is_off(log: OnLog) {
-    let house = House::on(log);
+    // The order of arrival is that of one partition.
+    let house = House::with_partitions_on(log, 1);
     let server = house.start();
     server.change("PUT", "/api/admin/domains/example.net", &json!({}));
     let caught = json!({"inbox": "all@example.net", "enablews": true});

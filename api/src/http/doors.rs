@@ -23,6 +23,8 @@ pub struct Doors {
     pub log: Arc<dyn Log>,
     pub store: Arc<dyn Upkeep>,
     pub accounts: Arc<Follower<Table>>,
+    /// Whether other nodes write to the log as well.
+    pub is_shared: bool,
     /// How far the store shows what is on the log.
     pub shown: Arc<Progress>,
     pub sealer: Sealer,

@@ -22,8 +22,7 @@ pub struct Cluster {
     missing: Mutex<Option<String>>,
 }
 
-/// Opens the store once a server answers, and says every second what is waited for. `None` when the servers did not
-/// answer in time.
+/// Opens the store once a server answers, and says every second what is waited for.
 pub async fn open(settings: &CqlSettings, log_id: &str, limit: Duration) -> anyhow::Result<Arc<CqlStore>> {
     let nodes = settings.nodes.join(", ");
     let deadline = Instant::now() + limit;
@@ -43,7 +42,11 @@ pub async fn open(settings: &CqlSettings, log_id: &str, limit: Duration) -> anyh
                 tracing::info!(nodes, cause, "waiting for the servers of the store");
                 tokio::time::sleep(ASK_EVERY).await;
             }
-            opened => return opened.with_context(|| format!("the store at {nodes} can't be opened")),
+            opened => {
+                let advice =
+                    if settings.migrate { "" } else { " (`postlog store migrate` takes the steps it may lack)" };
+                return opened.with_context(|| format!("the store at {nodes} can't be opened{advice}"));
+            }
         }
     }
 }

@@ -20,5 +20,6 @@ mod private;
 mod purge;
 mod rebuild;
 mod rooms;
+mod scale;
 mod support;
 mod websocket;

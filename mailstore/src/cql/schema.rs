@@ -39,16 +39,16 @@ const TABLES: [(&str, &str); 3] = [
     ),
     // Rows of every list, newest first, in partitions that end with their time.
     (
-        "list",
-        "(list text, level int, start bigint, sort bigint, id text, idx int, entry blob, unread boolean, entries int,
-            size_bytes bigint, PRIMARY KEY ((list, level, start), sort, id, idx))
+        "listed",
+        "(list_name text, level int, start bigint, sort bigint, id text, idx int, entry blob, unread boolean, entry_count int,
+            size_bytes bigint, PRIMARY KEY ((list_name, level, start), sort, id, idx))
             WITH CLUSTERING ORDER BY (sort DESC, id DESC, idx DESC)",
     ),
     // Which partitions a list has, whether they changed since they were counted, and what was counted.
     (
         "bucket",
-        "(list text, level int, start bigint, marks map<bigint, bigint>, row_estimate bigint, counted blob,
-            PRIMARY KEY ((list, level), start)) WITH CLUSTERING ORDER BY (start DESC)",
+        "(list_name text, level int, start bigint, marks map<bigint, bigint>, row_estimate bigint, counted blob,
+            PRIMARY KEY ((list_name, level), start)) WITH CLUSTERING ORDER BY (start DESC)",
     ),
 ];
 
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_table_names_its_generation() {
         assert_eq!(generation_of(&table("message", 12)), Some(12));
-        for other in ["state", "bytes", "position", "message", "other_1", "list_x"] {
+        for other in ["state", "bytes", "position", "message", "other_1", "listed_x"] {
             assert_eq!(generation_of(other), None, "{other}");
         }
     }

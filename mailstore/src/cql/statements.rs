@@ -117,20 +117,20 @@ impl SharedStatements {
 impl Statements {
     pub async fn prepare(client: &Client, keyspace: &str, generation: i64) -> Result<Self> {
         let [message, list, bucket] =
-            ["message", "list", "bucket"].map(|name| format!("{keyspace}.{}", table(name, generation)));
+            ["message", "listed", "bucket"].map(|name| format!("{keyspace}.{}", table(name, generation)));
         let prepare = async |text: String| client.prepare(&text).await;
         let set =
             async |column: &str| prepare(format!("UPDATE {message} USING TIMESTAMP ? SET {column} WHERE id = ?")).await;
         let insert = async |columns: &str, marks: &str| {
-            let text = "list, level, start, sort, id, idx";
+            let text = "list_name, level, start, sort, id, idx";
             let values = format!("(?, ?, ?, ?, ?, ?{marks})");
             prepare(format!("INSERT INTO {list} ({text}{columns}) VALUES {values} USING TIMESTAMP ?")).await
         };
         let set_bucket = async |column: &str| {
-            let place = "list = ? AND level = ? AND start = ?";
+            let place = "list_name = ? AND level = ? AND start = ?";
             prepare(format!("UPDATE {bucket} USING TIMESTAMP ? SET {column} WHERE {place}")).await
         };
-        let in_bucket = "list = ? AND level = ? AND start = ?";
+        let in_bucket = "list_name = ? AND level = ? AND start = ?";
         let bucket_columns = "start, marks, row_estimate, counted";
         Ok(Self {
             read_message: prepare(format!("SELECT {MESSAGE_COLUMNS} FROM {message} WHERE id = ?")).await?,
@@ -148,7 +148,7 @@ impl Statements {
             strip_message: set("parsed = null, scores = null, routed = null, flags = null, swept = null").await?,
             delete_message: prepare(format!("DELETE FROM {message} USING TIMESTAMP ? WHERE id = ?")).await?,
             insert_entry: insert(", entry, unread", ", ?, ?").await?,
-            insert_size: insert(", entries, size_bytes", ", ?, ?").await?,
+            insert_size: insert(", entry_count, size_bytes", ", ?, ?").await?,
             insert_bare: insert("", "").await?,
             delete_listed: prepare(format!(
                 "DELETE FROM {list} USING TIMESTAMP ? WHERE {in_bucket} AND sort = ? AND id = ? AND idx = ?"
@@ -165,18 +165,18 @@ impl Statements {
                     ORDER BY sort ASC, id ASC, idx ASC LIMIT ?"
             ))
             .await?,
-            tally: prepare(format!("SELECT unread, entries, size_bytes FROM {list} WHERE {in_bucket}")).await?,
+            tally: prepare(format!("SELECT unread, entry_count, size_bytes FROM {list} WHERE {in_bucket}")).await?,
             newest_buckets: prepare(format!(
-                "SELECT {bucket_columns} FROM {bucket} WHERE list = ? AND level = ? AND start <= ? LIMIT ?"
+                "SELECT {bucket_columns} FROM {bucket} WHERE list_name = ? AND level = ? AND start <= ? LIMIT ?"
             ))
             .await?,
             oldest_buckets: prepare(format!(
-                "SELECT {bucket_columns} FROM {bucket} WHERE list = ? AND level = ? AND start >= ?
+                "SELECT {bucket_columns} FROM {bucket} WHERE list_name = ? AND level = ? AND start >= ?
                     ORDER BY start ASC LIMIT ?"
             ))
             .await?,
             read_bucket: prepare(format!("SELECT {bucket_columns} FROM {bucket} WHERE {in_bucket}")).await?,
-            scan_lists: prepare(format!("SELECT DISTINCT list, level FROM {bucket}")).await?,
+            scan_lists: prepare(format!("SELECT DISTINCT list_name, level FROM {bucket}")).await?,
             mark_bucket: set_bucket("marks[?] = ?").await?,
             estimate_bucket: set_bucket("row_estimate = ?").await?,
             count_bucket: set_bucket("counted = ?").await?,

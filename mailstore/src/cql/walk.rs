@@ -12,7 +12,8 @@ use crate::{Result, StoreError};
 
 /// Partitions whose places are read at once, for each width of a list.
 const BUCKETS_AHEAD: i32 = 64;
-/// Partitions that are opened at once when those that are open have ended.
+/// Partitions that are opened at once to begin with, and how many at most when those have ended.
+const FIRST_OPENED: usize = LEVELS as usize;
 const MOST_OPENED: usize = 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ impl<'a> Walk<'a> {
             Width { list: list.clone(), level, waiting: VecDeque::new(), next }
         };
         let widths = lists.iter().flat_map(|list| (0..LEVELS).map(move |level| width(list, level))).collect();
-        Self { tables, direction, at: from, widths, open: Vec::new(), opened_at_once: 1 }
+        Self { tables, direction, at: from, widths, open: Vec::new(), opened_at_once: FIRST_OPENED }
     }
 
     /// The next rows, no more than `limit`; none at the end.

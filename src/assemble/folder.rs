@@ -61,6 +61,7 @@ fn open_embedded(settings: &Settings, log: EmbeddedSettings) -> anyhow::Result<(
 /// The store that lies with others, where one is named.
 async fn open_elsewhere(settings: &Settings, log_id: &str) -> anyhow::Result<Option<OwnStore>> {
     match &settings.store {
+        _ if !settings.stages.need_store() => Ok(None),
         StoreSettings::Embedded => Ok(None),
         #[cfg(feature = "cql")]
         StoreSettings::Cql { settings, start_wait } => {

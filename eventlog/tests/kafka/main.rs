@@ -7,4 +7,5 @@ mod broker;
 mod contract;
 mod faults;
 mod nodes;
+mod shares;
 mod topics;

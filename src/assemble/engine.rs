@@ -15,7 +15,7 @@ use ingest::Unanswered;
 use mailstore::embedded::EmbeddedStore;
 use metrics_exporter_prometheus::PrometheusHandle;
 use processors::spam::Models;
-use schemas::{Position, Topic};
+use schemas::{Position, Standing, Topic};
 use sinks::store::StoreSink;
 use tokio::sync::Mutex as Gate;
 use tokio::task::JoinSet;
@@ -117,16 +117,18 @@ impl Engine {
             Follower::start(Arc::clone(&log), Topic::SpamModels, Models::default(), earliest, tables::fold_model, stop);
         accounts.catch_up().await.context("the table of accounts")?;
         models.catch_up().await.context("the table of models")?;
+        let schemas = self.follow_schemas(&log).await?;
         let (gate, turn) = (Arc::new(Gate::new(())), Arc::new(Gate::new(())));
         let stages = parts.settings.stages;
         if stages.processors || stages.sinks {
             forwards::begin(log.as_ref()).await.context("the place of the forwards")?;
         }
         if stages.processors {
-            self.start_processors(parts, &log, Arc::clone(&accounts), models);
+            let stage = Processors { accounts: Arc::clone(&accounts), models, schemas: Arc::clone(&schemas) };
+            self.start_processors(parts, &log, stage);
         }
         if stages.sinks {
-            self.start_store_sink(&log, Arc::clone(&gate));
+            self.start_store_sink(&log, Arc::clone(&gate), Arc::clone(&schemas));
             self.start_forwards(parts, &log, Arc::clone(&accounts));
             self.start_upkeep(parts, Arc::clone(&turn));
         }
@@ -135,7 +137,7 @@ impl Engine {
             let operations =
                 Rebuild { log: Arc::clone(&log), store: self.store.clone(), gate, turn, under_way: Gate::new(()) };
             let sockets = self.start_sockets(&log, &accounts, &unanswered).await?;
-            let doors = self.doors_of(parts, &log, accounts, operations, sockets);
+            let doors = self.doors_of(parts, &log, accounts, schemas, operations, sockets);
             let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
             self.spawn_door("api", serving);
         }
@@ -149,24 +151,27 @@ impl Engine {
         Ok(())
     }
 
-    fn start_processors(
-        &mut self,
-        parts: &Parts,
-        log: &Arc<dyn Log>,
-        accounts: Arc<Follower<Table>>,
-        models: Arc<Follower<Models>>,
-    ) {
+    /// What a newer program on the same log writes is read as soon as its schema stands there.
+    async fn follow_schemas(&self, log: &Arc<dyn Log>) -> anyhow::Result<Arc<Follower<Standing>>> {
+        let earliest = log.bounds(Topic::Schemas).await?.first().map_or(0, |bounds| bounds.earliest);
+        let (log, stop) = (Arc::clone(log), self.work_stop.clone());
+        let schemas = Follower::start(log, Topic::Schemas, Standing::default(), earliest, tables::fold_schema, stop);
+        schemas.catch_up().await.context("the schemas")?;
+        Ok(schemas)
+    }
+
+    fn start_processors(&mut self, parts: &Parts, log: &Arc<dyn Log>, stage: Processors) {
         let (log, stop, settings) = (Arc::clone(log), self.work_stop.clone(), parts.settings.processors.clone());
-        let stage = Arc::new(Processors { accounts, models });
+        let stage = Arc::new(stage);
         self.spawn_work(
             "processors",
             async move { run_group(log, GROUP, &[Topic::MailRaw], stage, settings, stop).await },
         );
     }
 
-    fn start_store_sink(&mut self, log: &Arc<dyn Log>, gate: Arc<Gate<()>>) {
+    fn start_store_sink(&mut self, log: &Arc<dyn Log>, gate: Arc<Gate<()>>, schemas: Arc<Follower<Standing>>) {
         let sink = StoreSink::new(self.store.clone());
-        let projection = Arc::new(StoreProjection { log: Arc::clone(log), sink, gate });
+        let projection = Arc::new(StoreProjection { log: Arc::clone(log), sink, gate, schemas });
         let (log, stop, shown) = (Arc::clone(log), self.work_stop.clone(), Arc::clone(&self.shown));
         self.spawn_work("sinks", async move {
             project(log, &TOPICS, projection, BatchLimits::default(), None, Some(shown), stop).await
@@ -224,6 +229,7 @@ impl Engine {
         parts: &Parts,
         log: &Arc<dyn Log>,
         accounts: Arc<Follower<Table>>,
+        schemas: Arc<Follower<Standing>>,
         operations: Rebuild,
         sockets: Sockets,
     ) -> Doors {
@@ -232,6 +238,7 @@ impl Engine {
             log: Arc::clone(log),
             store: self.store.clone(),
             accounts,
+            schemas,
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
             settings: api::http::Settings {

@@ -3,7 +3,7 @@
 
 use accounts::Table;
 use processors::spam::Models;
-use schemas::{Event, Record, codec};
+use schemas::{Event, Record, Standing, codec};
 
 pub fn fold_account(table: &mut Table, record: &Record) {
     let Some(value) = &record.value else { return };
@@ -24,6 +24,13 @@ pub fn fold_model(models: &mut Models, record: &Record) {
         }
         Ok(_) => {}
         Err(error) => unreadable(record, &error),
+    }
+}
+
+/// Schemas of a newer program are learnt as they come.
+pub fn fold_schema(standing: &mut Standing, record: &Record) {
+    if let Err(error) = standing.take(record) {
+        unreadable(record, &error);
     }
 }
 

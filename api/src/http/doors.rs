@@ -6,7 +6,7 @@ use accounts::{Sealer, Table};
 use async_trait::async_trait;
 use eventlog::{Follower, Log, Progress};
 use mailstore::{Totals, Upkeep};
-use schemas::{Arrivals, MessageId};
+use schemas::{Arrivals, MessageId, Standing};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,8 @@ pub struct Doors {
     pub log: Arc<dyn Log>,
     pub store: Arc<dyn Upkeep>,
     pub accounts: Arc<Follower<Table>>,
+    /// What stands on the topic `schemas`.
+    pub schemas: Arc<Follower<Standing>>,
     /// How far the store shows what is on the log.
     pub shown: Arc<Progress>,
     pub sealer: Sealer,

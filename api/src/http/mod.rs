@@ -30,6 +30,7 @@ pub mod metric;
 mod present;
 mod purge;
 mod reading;
+mod registry;
 mod request;
 mod sanitize;
 mod serve;
@@ -70,6 +71,7 @@ pub fn router(doors: Arc<Doors>) -> Router {
     let routes = Router::new()
         .nest("/api", resources)
         .merge(socket::routes())
+        .merge(registry::routes())
         .merge(health::routes())
         .fallback(any(unknown))
         .method_not_allowed_fallback(not_allowed)

@@ -9,5 +9,6 @@ mod house;
 mod limits;
 mod operator;
 mod reading;
+mod registry;
 mod socket;
 mod wire;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::events::MAX_STREAMS;
 use super::socket::Incoming;
 
 /// Big mails that are parsed at a time: each may take as much memory as the mail, and as long as a core is slow.
@@ -97,6 +98,8 @@ pub struct Api {
     pub(super) parsing: Arc<Semaphore>,
     /// Places for refusing websockets.
     pub(super) refusals: Arc<Semaphore>,
+    /// Places for those who read the log.
+    pub(super) streams: Arc<Semaphore>,
     /// One partial update of settings at a time: each reads, changes and writes the whole of them.
     pub(super) settings_turn: Semaphore,
     /// The times of mail that is brought in.
@@ -109,6 +112,7 @@ impl Api {
             doors,
             parsing: Arc::new(Semaphore::new(MAX_PARSING)),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             settings_turn: Semaphore::new(1),
             arrivals: Mutex::default(),
         })

@@ -19,6 +19,7 @@ mod bodies;
 mod domains;
 mod doors;
 mod error;
+mod events;
 mod flags;
 mod forwards;
 mod headers;
@@ -62,6 +63,7 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .merge(messages::routes())
         .merge(flags::routes())
         .merge(forwards::routes())
+        .merge(events::routes())
         .merge(bodies::routes())
         .merge(headers::routes())
         .merge(attachments::routes())

@@ -4,6 +4,7 @@
 
 mod access;
 mod cases;
+mod events;
 mod faults;
 mod house;
 mod limits;

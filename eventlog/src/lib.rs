@@ -12,6 +12,7 @@ pub mod metric;
 pub mod partition;
 pub mod progress;
 pub mod runner;
+pub mod scan;
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use schemas::{NewRecord, Position, Record, Topic};
 pub use cursor::{Cursor, CursorError};
 pub use follow::Follower;
 pub use progress::Progress;
+pub use scan::scan;
 
 /// The log's name for itself, drawn when it is made. A store remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use ingest::Unanswered;
 use mailstore::Upkeep as Views;
 use metrics_exporter_prometheus::PrometheusHandle;
 use processors::spam::Models;
-use schemas::Topic;
+use schemas::{Standing, Topic};
 use sinks::store::StoreSink;
 use tokio::sync::Mutex as Gate;
 use tokio::task::JoinSet;
@@ -45,6 +45,7 @@ pub struct Parts {
 struct Tables {
     accounts: Arc<Follower<Table>>,
     models: Arc<Follower<Models>>,
+    schemas: Arc<Follower<Standing>>,
 }
 
 /// See the module.
@@ -108,6 +109,7 @@ impl Engine {
     /// Before anything else, since every stage looks things up in them.
     async fn start_tables(&mut self, parts: &Parts, log: &Arc<dyn Log>) -> anyhow::Result<Tables> {
         settle_schemas(log.as_ref()).await.context("the topic schemas")?;
+        let schemas = self.follow_schemas(log).await?;
         let stop = self.work_stop.clone();
         let accounts =
             Follower::start(Arc::clone(log), Topic::Accounts, Table::default(), 0, tables::fold_account, stop.clone());
@@ -125,24 +127,25 @@ impl Engine {
                 "the administrator's key that was given opens no account: it counts at the first start only"
             );
         }
-        Ok(Tables { accounts, models })
+        Ok(Tables { accounts, models, schemas })
     }
 
     async fn start_stages(&mut self, parts: &Parts) -> anyhow::Result<()> {
         let log = self.log.log();
         self.watch_broker();
-        let Tables { accounts, models } = self.start_tables(parts, &log).await?;
+        let Tables { accounts, models, schemas } = self.start_tables(parts, &log).await?;
         let (gate, turn) = (Arc::new(Gate::new(())), Arc::new(Gate::new(())));
         let stages = parts.settings.stages;
         if stages.processors || stages.sinks {
             forwards::begin(log.as_ref()).await.context("the place of the forwards")?;
         }
         if stages.processors {
-            self.start_processors(parts, &log, Arc::clone(&accounts), models);
+            let stage = Processors { accounts: Arc::clone(&accounts), models, schemas: Arc::clone(&schemas) };
+            self.start_processors(parts, &log, stage);
         }
         let unanswered = Arc::new(Unanswered::default());
         if let Some(store) = self.store.views().filter(|_| stages.need_store()) {
-            self.start_store_sink(&log, &store, Arc::clone(&gate));
+            self.start_store_sink(&log, &store, Arc::clone(&gate), Arc::clone(&schemas));
             self.start_upkeep(parts, Arc::clone(&turn));
             if stages.sinks {
                 self.start_forwards(parts, &log, &store, Arc::clone(&accounts));
@@ -151,7 +154,7 @@ impl Engine {
                 let (rebuilt, under_way) = (Arc::clone(&store), Gate::new(()));
                 let operations = Rebuild { log: Arc::clone(&log), store: rebuilt, gate, turn, under_way };
                 let sockets = self.start_sockets(&log, &store, &accounts, &unanswered).await?;
-                let doors = self.doors_of(parts, &log, store, accounts, operations, sockets);
+                let doors = self.doors_of(parts, &log, store, accounts, schemas, operations, sockets);
                 let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
                 self.spawn_door("api", serving);
             }
@@ -176,24 +179,33 @@ impl Engine {
         }
     }
 
-    fn start_processors(
-        &mut self,
-        parts: &Parts,
-        log: &Arc<dyn Log>,
-        accounts: Arc<Follower<Table>>,
-        models: Arc<Follower<Models>>,
-    ) {
+    /// What a newer program on the same log writes is read as soon as its schema stands there.
+    async fn follow_schemas(&self, log: &Arc<dyn Log>) -> anyhow::Result<Arc<Follower<Standing>>> {
+        let earliest = log.bounds(Topic::Schemas).await?.first().map_or(0, |bounds| bounds.earliest);
+        let (log, stop) = (Arc::clone(log), self.work_stop.clone());
+        let schemas = Follower::start(log, Topic::Schemas, Standing::default(), earliest, tables::fold_schema, stop);
+        tables::caught_up(&schemas).await.context("the schemas")?;
+        Ok(schemas)
+    }
+
+    fn start_processors(&mut self, parts: &Parts, log: &Arc<dyn Log>, stage: Processors) {
         let (log, stop, settings) = (Arc::clone(log), self.work_stop.clone(), parts.settings.processors.clone());
-        let stage = Arc::new(Processors { accounts, models });
+        let stage = Arc::new(stage);
         self.spawn_work(
             "processors",
             async move { run_group(log, GROUP, &[Topic::MailRaw], stage, settings, stop).await },
         );
     }
 
-    fn start_store_sink(&mut self, log: &Arc<dyn Log>, store: &Arc<dyn Views>, gate: Arc<Gate<()>>) {
+    fn start_store_sink(
+        &mut self,
+        log: &Arc<dyn Log>,
+        store: &Arc<dyn Views>,
+        gate: Arc<Gate<()>>,
+        schemas: Arc<Follower<Standing>>,
+    ) {
         let sink = StoreSink::new(Arc::clone(store));
-        let projection = Arc::new(StoreProjection { log: Arc::clone(log), sink, gate });
+        let projection = Arc::new(StoreProjection { log: Arc::clone(log), sink, gate, schemas });
         let (log, stop, shown) = (Arc::clone(log), self.work_stop.clone(), Arc::clone(&self.shown));
         self.spawn_work("sinks", async move {
             project(log, &TOPICS, projection, BatchLimits::default(), None, Some(shown), stop).await
@@ -264,6 +276,7 @@ impl Engine {
         log: &Arc<dyn Log>,
         store: Arc<dyn Views>,
         accounts: Arc<Follower<Table>>,
+        schemas: Arc<Follower<Standing>>,
         operations: Rebuild,
         sockets: Sockets,
     ) -> Doors {
@@ -274,6 +287,7 @@ impl Engine {
             store,
             accounts,
             is_shared: self.log.is_shared(),
+            schemas,
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
             settings: api::http::Settings {

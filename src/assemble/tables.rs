@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use accounts::Table;
 use eventlog::Follower;
 use processors::spam::Models;
-use schemas::{Event, Record, codec};
+use schemas::{Event, Record, Standing, codec};
 
 /// For a table to be where its topic ends, at the start: there may be much of it.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -43,6 +43,13 @@ pub fn fold_model(models: &mut Models, record: &Record) {
         }
         Ok(_) => {}
         Err(error) => unreadable(record, &error),
+    }
+}
+
+/// Schemas of a newer program are learnt as they come.
+pub fn fold_schema(standing: &mut Standing, record: &Record) {
+    if let Err(error) = standing.take(record) {
+        unreadable(record, &error);
     }
 }
 

@@ -6,11 +6,12 @@ use accounts::{Sealer, Table};
 use async_trait::async_trait;
 use eventlog::{Follower, Log, Progress};
 use mailstore::{Totals, Upkeep};
-use schemas::{Arrivals, MessageId};
+use schemas::{Arrivals, MessageId, Standing};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::events::MAX_STREAMS;
 use super::socket::Incoming;
 
 /// Big mails that are parsed at a time: each may take as much memory as the mail, and as long as a core is slow.
@@ -25,6 +26,8 @@ pub struct Doors {
     pub accounts: Arc<Follower<Table>>,
     /// Whether other nodes write to the log as well.
     pub is_shared: bool,
+    /// What stands on the topic `schemas`.
+    pub schemas: Arc<Follower<Standing>>,
     /// How far the store shows what is on the log.
     pub shown: Arc<Progress>,
     pub sealer: Sealer,
@@ -97,6 +100,8 @@ pub struct Api {
     pub(super) parsing: Arc<Semaphore>,
     /// Places for refusing websockets.
     pub(super) refusals: Arc<Semaphore>,
+    /// Places for those who read the log.
+    pub(super) streams: Arc<Semaphore>,
     /// One partial update of settings at a time: each reads, changes and writes the whole of them.
     pub(super) settings_turn: Semaphore,
     /// The times of mail that is brought in.
@@ -109,6 +114,7 @@ impl Api {
             doors,
             parsing: Arc::new(Semaphore::new(MAX_PARSING)),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             settings_turn: Semaphore::new(1),
             arrivals: Mutex::default(),
         })

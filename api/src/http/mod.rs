@@ -19,6 +19,7 @@ mod bodies;
 mod domains;
 mod doors;
 mod error;
+mod events;
 mod flags;
 mod forwards;
 mod headers;
@@ -30,6 +31,7 @@ pub mod metric;
 mod present;
 mod purge;
 mod reading;
+mod registry;
 mod request;
 mod sanitize;
 mod serve;
@@ -61,6 +63,7 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .merge(messages::routes())
         .merge(flags::routes())
         .merge(forwards::routes())
+        .merge(events::routes())
         .merge(bodies::routes())
         .merge(headers::routes())
         .merge(attachments::routes())
@@ -70,6 +73,7 @@ pub fn router(doors: Arc<Doors>) -> Router {
     let routes = Router::new()
         .nest("/api", resources)
         .merge(socket::routes())
+        .merge(registry::routes())
         .merge(health::routes())
         .fallback(any(unknown))
         .method_not_allowed_fallback(not_allowed)

@@ -17,7 +17,7 @@ use mailstore::embedded::EmbeddedStore;
 use mailstore::{Fact, RawBytes, RawSource, Store, StoreError, Totals, Upkeep};
 use processors::spam::Models;
 use schemas::event::{AccountChange, AccountEvent, Door, MailRaw, Peer};
-use schemas::{Event, MessageId, NewRecord, Position, Record, Topic, codec};
+use schemas::{Event, MessageId, NewRecord, Position, Record, Standing, Topic, codec};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -87,6 +87,14 @@ impl House {
             log: as_log,
             store: store.clone(),
             accounts,
+            schemas: Follower::start(
+                log.clone(),
+                Topic::Schemas,
+                Standing::default(),
+                0,
+                |standing, record| standing.take(record).unwrap(),
+                shutdown.clone(),
+            ),
             shown,
             sealer: Sealer::new([7; 32]),
             settings: Settings {
@@ -128,6 +136,10 @@ impl House {
     pub async fn append(&self, event: Event, partition: Option<u32>) -> Position {
         let value = codec::encode(&event).unwrap();
         let record = NewRecord { partition, ..NewRecord::new(event.topic(), "key", value) };
+        self.log.append(vec![record]).await.unwrap()[0]
+    }
+
+    pub async fn log_append(&self, record: NewRecord) -> Position {
         self.log.append(vec![record]).await.unwrap()[0]
     }
 

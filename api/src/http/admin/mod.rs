@@ -3,7 +3,6 @@
 
 mod accounts;
 mod domains;
-mod events;
 mod ingest;
 pub(super) mod stream;
 mod upkeep;
@@ -18,7 +17,6 @@ pub fn routes() -> Router<Arc<Api>> {
     Router::new()
         .merge(accounts::routes())
         .merge(domains::routes())
-        .merge(events::routes())
         .merge(super::forwards::admin_routes())
         .merge(ingest::routes())
         .merge(upkeep::routes())

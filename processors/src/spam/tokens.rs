@@ -4,15 +4,38 @@
 use std::collections::HashSet;
 
 use schemas::event::MailParsed;
-use sha2::{Digest, Sha256};
+
+use super::hash;
 
 /// Tokens of one message that are looked at.
 pub const MAX_TOKENS: usize = 4096;
 /// Bytes of the shortest and of the longest word that is a token.
 const WORD_BYTES: std::ops::RangeInclusive<usize> = 2..=40;
 
+/// A token, and what it is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Token<'a> {
+    pub(crate) hash: u64,
+    prefix: &'a str,
+    word: String,
+}
+
+impl Token<'_> {
+    pub(crate) fn text(&self) -> String {
+        format!("{}{}", self.prefix, self.word)
+    }
+}
+
+/// What a message is made of, for the classifier: the hashes of its tokens, at most [`MAX_TOKENS`], in rising order,
+/// each once. The same message has the same hashes for ever.
+pub fn hashes_of(parsed: &MailParsed) -> Vec<u64> {
+    let mut hashes: Vec<u64> = of(parsed).iter().map(|token| token.hash).collect();
+    hashes.sort_unstable();
+    hashes
+}
+
 /// The tokens of a message, each once, in the order in which they stand.
-pub fn of(parsed: &MailParsed) -> Vec<String> {
+pub(crate) fn of(parsed: &MailParsed) -> Vec<Token<'_>> {
     let mut tokens = Tokens::default();
     tokens.add("subject:", &parsed.subject);
     for from in &parsed.from {
@@ -20,7 +43,7 @@ pub fn of(parsed: &MailParsed) -> Vec<String> {
         tokens.add("from:", &from.address);
     }
     for header in &parsed.headers {
-        tokens.push(format!("header:{}", header.name.to_ascii_lowercase()));
+        tokens.push("header:", &header.name.to_ascii_lowercase());
     }
     for link in &parsed.links {
         tokens.add("link:", link);
@@ -32,20 +55,14 @@ pub fn of(parsed: &MailParsed) -> Vec<String> {
     tokens.list
 }
 
-/// What a model knows a token by: the first 64 bits of its SHA-256.
-pub fn hash(token: &str) -> u64 {
-    let digest = Sha256::digest(token.as_bytes());
-    digest.iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
-}
-
 #[derive(Default)]
-struct Tokens {
-    list: Vec<String>,
+struct Tokens<'a> {
+    list: Vec<Token<'a>>,
     known: HashSet<u64>,
 }
 
-impl Tokens {
-    fn add(&mut self, prefix: &str, text: &str) {
+impl<'a> Tokens<'a> {
+    fn add(&mut self, prefix: &'a str, text: &str) {
         let is_part = |character: char| character.is_alphanumeric() || matches!(character, '$' | '\'' | '-' | '.');
         for word in text.split(|character| !is_part(character)) {
             if self.list.len() >= MAX_TOKENS {
@@ -53,14 +70,15 @@ impl Tokens {
             }
             let word = word.trim_matches(['\'', '-', '.']);
             if WORD_BYTES.contains(&word.len()) {
-                self.push(format!("{prefix}{word}"));
+                self.push(prefix, word);
             }
         }
     }
 
-    fn push(&mut self, token: String) {
-        if self.list.len() < MAX_TOKENS && self.known.insert(hash(&token)) {
-            self.list.push(token);
+    fn push(&mut self, prefix: &'a str, word: &str) {
+        let hash = hash::of(&[prefix, word]);
+        if self.list.len() < MAX_TOKENS && self.known.insert(hash) {
+            self.list.push(Token { hash, prefix, word: word.to_owned() });
         }
     }
 }

@@ -6,12 +6,14 @@ mod counts;
 mod form;
 mod hash;
 mod model;
+mod models;
 mod starter;
 mod tokens;
 
 pub use counts::{CORRECTION_WEIGHT, Counts, KEY_BITS, Kind};
 pub use form::{InvalidModel, MAX_MODEL_TOKENS, MIN_MESSAGES};
-pub use model::{Model, Models, TOP_TOKENS, Verdict};
+pub use model::{Model, TOP_TOKENS, Verdict};
+pub use models::{Models, own_model_name};
 pub use tokens::{MAX_TOKENS, hashes_of};
 
 use schemas::event::{MailParsed, MailScored};

@@ -28,6 +28,7 @@ use super::health::{Health, watched};
 use super::projection::{StoreProjection, TOPICS};
 use super::rebuild::Rebuild;
 use super::stage::{GROUP, Processors};
+use super::trainer::Trainer;
 use super::upkeep::Upkeep;
 use super::websocket::{Feed, Sockets};
 use super::{Listeners, tables};
@@ -157,6 +158,8 @@ impl Engine {
         models: Arc<Follower<Models>>,
     ) {
         let (log, stop, settings) = (Arc::clone(log), self.work_stop.clone(), parts.settings.processors.clone());
+        let trainer = Trainer { log: Arc::clone(&log), models: Arc::clone(&models) };
+        self.spawn_work("trainer", trainer.run(stop.clone()));
         let stage = Arc::new(Processors { accounts, models });
         self.spawn_work(
             "processors",

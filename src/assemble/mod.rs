@@ -17,6 +17,7 @@ mod removal;
 mod stage;
 mod stand_in;
 mod tables;
+mod trainer;
 mod upkeep;
 mod websocket;
 

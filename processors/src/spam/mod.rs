@@ -9,11 +9,12 @@ mod model;
 mod models;
 mod starter;
 mod tokens;
+pub mod training;
 
 pub use counts::{CORRECTION_WEIGHT, Counts, KEY_BITS, Kind};
 pub use form::{InvalidModel, MAX_MODEL_TOKENS, MIN_MESSAGES};
 pub use model::{Model, TOP_TOKENS, Verdict};
-pub use models::{Models, own_model_name};
+pub use models::{Models, OF_ACCOUNT, own_model_name};
 pub use tokens::{MAX_TOKENS, hashes_of};
 
 use schemas::event::{MailParsed, MailScored};

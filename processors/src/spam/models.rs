@@ -10,7 +10,7 @@ use super::form::InvalidModel;
 use super::model::Model;
 
 /// What the name of an account's own model begins with; the account's id follows.
-const OF_ACCOUNT: &str = "account:";
+pub const OF_ACCOUNT: &str = "account:";
 
 /// The name of the model of an account's own corrections.
 pub fn own_model_name(account: &str) -> String {

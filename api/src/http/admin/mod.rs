@@ -2,6 +2,7 @@
 //! key of an administrator.
 
 mod accounts;
+mod corrections;
 mod domains;
 mod events;
 mod ingest;
@@ -17,6 +18,8 @@ use super::doors::Api;
 pub fn routes() -> Router<Arc<Api>> {
     Router::new()
         .merge(accounts::routes())
+        .merge(super::spam_folder::admin_routes())
+        .merge(corrections::routes())
         .merge(domains::routes())
         .merge(events::routes())
         .merge(super::forwards::admin_routes())

@@ -27,6 +27,7 @@ use super::forwards::{self, Forwards};
 use super::health::{Health, watched};
 use super::projection::{StoreProjection, TOPICS};
 use super::rebuild::Rebuild;
+use super::replay::Replay;
 use super::stage::{GROUP, Processors};
 use super::trainer::Trainer;
 use super::upkeep::Upkeep;
@@ -124,7 +125,7 @@ impl Engine {
             forwards::begin(log.as_ref()).await.context("the place of the forwards")?;
         }
         if stages.processors {
-            self.start_processors(parts, &log, Arc::clone(&accounts), models);
+            self.start_processors(parts, &log, Arc::clone(&accounts), Arc::clone(&models));
         }
         if stages.sinks {
             self.start_store_sink(&log, Arc::clone(&gate));
@@ -135,8 +136,16 @@ impl Engine {
         if let Some(listener) = parts.listeners.http()? {
             let operations =
                 Rebuild { log: Arc::clone(&log), store: self.store.clone(), gate, turn, under_way: Gate::new(()) };
+            let replays = Replay {
+                log: Arc::clone(&log),
+                store: self.store.clone(),
+                accounts: Arc::clone(&accounts),
+                models,
+                stop: self.doors_stop.clone(),
+                under_way: Gate::new(()),
+            };
             let sockets = self.start_sockets(&log, &accounts, &unanswered).await?;
-            let doors = self.doors_of(parts, &log, accounts, operations, sockets);
+            let doors = self.doors_of(parts, &log, accounts, operations, replays, sockets);
             let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
             self.spawn_door("api", serving);
         }
@@ -228,6 +237,7 @@ impl Engine {
         log: &Arc<dyn Log>,
         accounts: Arc<Follower<Table>>,
         operations: Rebuild,
+        replays: Replay,
         sockets: Sockets,
     ) -> Doors {
         let (metrics, health, own_log) = (parts.metrics.clone(), Arc::clone(&self.health), Arc::clone(&self.log));
@@ -245,6 +255,7 @@ impl Engine {
             },
             delivery_id: sinks::forward::delivery_id,
             operations: Arc::new(operations),
+            replays: Arc::new(replays),
             incoming: Arc::new(sockets),
             metrics: Box::new(move || metrics.render()),
             ready: Box::new(move || health.missing_with(own_log.as_ref())),

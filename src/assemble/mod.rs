@@ -14,6 +14,7 @@ mod projection;
 mod raw;
 mod rebuild;
 mod removal;
+mod replay;
 mod stage;
 mod stand_in;
 mod tables;

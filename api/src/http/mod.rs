@@ -31,6 +31,7 @@ pub mod metric;
 mod present;
 mod purge;
 mod reading;
+pub mod replay;
 mod request;
 mod sanitize;
 mod serve;

@@ -163,7 +163,7 @@ fn scores(report: &Value) -> String {
     let _ = writeln!(text, "{scored} mails {verb} scored by the model {model}.");
     if resumed > 0 {
         let _ =
-            writeln!(text, "{resumed} had been, before this replay was cut off; they are not in the numbers below.");
+            writeln!(text, "{resumed} had been scored by the same replay before; they are not in the numbers below.");
     }
     if number(report, "fromStore") > 0 {
         let _ = writeln!(text, "{} of them are older than the log.", number(report, "fromStore"));
@@ -240,7 +240,7 @@ mod tests {
         let text = scores(&report);
         for part in [
             "4 mails are scored by the model abc",
-            "2 had been",
+            "2 had been scored by the same replay",
             "0.0-0.1       4 ########",
             "1 become spam",
             "agreed before, 3 now",

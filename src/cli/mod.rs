@@ -16,6 +16,7 @@ mod ready;
 mod rebuild;
 mod run;
 mod screen;
+mod spam;
 mod tail;
 
 use std::path::PathBuf;
@@ -86,6 +87,8 @@ enum Command {
     Explain(explain::Explain),
     /// Fold the log into new tables and put them in place of the old
     Rebuild(rebuild::Rebuild),
+    /// The spam classifier: train, score and judge it
+    Spam(spam::Spam),
     /// Write every view as JSON lines
     Dump(dump::Dump),
     /// Print the reference of the configuration (docs/config.md)
@@ -124,6 +127,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Forward(command) => command.run(&place).await,
         Command::Explain(command) => command.run(&place).await,
         Command::Rebuild(command) => command.run(&place).await,
+        Command::Spam(command) => command.run(&place).await,
         Command::Dump(command) => command.run(&place).await,
         Command::Reference => screen::print(&crate::config::reference::page()),
     }

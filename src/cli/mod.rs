@@ -18,6 +18,7 @@ mod rebuild;
 mod replay;
 mod run;
 mod screen;
+mod spam;
 mod tail;
 
 use std::path::PathBuf;
@@ -92,6 +93,8 @@ enum Command {
     Replay(replay::Replay),
     /// What people have said of mail: spam or ham
     Correction(correction::Correction),
+    /// The spam classifier: train, score and judge it
+    Spam(spam::Spam),
     /// Write every view as JSON lines
     Dump(dump::Dump),
     /// Print the reference of the configuration (docs/config.md)
@@ -132,6 +135,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Rebuild(command) => command.run(&place).await,
         Command::Replay(command) => command.run(&place).await,
         Command::Correction(command) => command.run(&place).await,
+        Command::Spam(command) => command.run(&place).await,
         Command::Dump(command) => command.run(&place).await,
         Command::Reference => screen::print(&crate::config::reference::page()),
     }

@@ -21,10 +21,10 @@ fn furnish(server: &Server, webhook: &str) -> String {
     let mut client = server.smtp();
     for number in 0..MAILS {
         let other = format!("other{}@example.org", number % 2);
-        client
-            .send("sender@example.com", &[ANN, &other], &plain(&format!("mail{number:03}"), 900))
-            .unwrap()
-            .queued_as();
+        let mut content = plain(&format!("mail{number:03}"), 900);
+        // Words that are not in every mail, so that what is taught tells mails apart.
+        content.extend_from_slice(if number % 2 == 0 { b"cheap pills\r\n" } else { b"a meeting\r\n" });
+        client.send("sender@example.com", &[ANN, &other], &content).unwrap().queued_as();
     }
     let mails = server.inbox_of(ANN, MAILS);
     let id = |index: usize| mails[index]["_id"].as_str().unwrap();

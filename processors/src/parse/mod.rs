@@ -114,6 +114,21 @@ pub(crate) fn html_as_text(html: &str) -> String {
     html_text::to_text(html, false)
 }
 
+/// What a document is made of, for the tokens of the spam score.
+pub(crate) enum HtmlName<'a> {
+    Tag(&'a str),
+    Attribute(&'a str),
+}
+
+/// The names of a document's tags, and of each tag's attributes.
+pub(crate) fn html_names(html: &str, mut take: impl FnMut(HtmlName<'_>)) {
+    for token in html::Tokens::of(html) {
+        let html::Token::Tag { name, is_end: false, attributes } = token else { continue };
+        take(HtmlName::Tag(name));
+        html::Attributes::of(attributes).for_each(|(name, _)| take(HtmlName::Attribute(name)));
+    }
+}
+
 fn name_ambiguous(fields: &[Field<'_>], problems: &mut Problems) {
     for name in AT_MOST_ONCE {
         if fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name)).nth(1).is_some() {

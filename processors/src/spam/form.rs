@@ -26,6 +26,7 @@ pub enum InvalidModel {
     Messages(i64),
 }
 
+/// The counts that score.
 pub(crate) fn encode(counts: &Counts) -> Vec<u8> {
     let mut kept: Vec<(u32, Tally)> = counts
         .tokens
@@ -37,11 +38,20 @@ pub(crate) fn encode(counts: &Counts) -> Vec<u8> {
         kept.sort_unstable_by_key(|(key, tally)| (std::cmp::Reverse(tally.total()), *key));
         kept.truncate(MAX_MODEL_TOKENS);
     }
-    kept.sort_unstable_by_key(|(key, _)| *key);
-    let mut bytes = Vec::with_capacity(1 + kept.len() * 5);
+    written(kept)
+}
+
+/// All counts.
+pub(crate) fn encode_all(counts: &Counts) -> Vec<u8> {
+    written(counts.tokens.iter().map(|(key, tally)| (*key, *tally)).collect())
+}
+
+fn written(mut tokens: Vec<(u32, Tally)>) -> Vec<u8> {
+    tokens.sort_unstable_by_key(|(key, _)| *key);
+    let mut bytes = Vec::with_capacity(1 + tokens.len() * 5);
     bytes.push(FORM);
     let mut next = 0;
-    for (key, tally) in kept {
+    for (key, tally) in tokens {
         for number in [key - next, tally.spam, tally.ham] {
             push_number(&mut bytes, number);
         }
@@ -50,8 +60,17 @@ pub(crate) fn encode(counts: &Counts) -> Vec<u8> {
     bytes
 }
 
-/// The tokens in rising order of their keys.
+/// The tokens in rising order of their keys; not more than a model may know.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(u32, Tally)>, InvalidModel> {
+    read(bytes, MAX_MODEL_TOKENS)
+}
+
+/// The same, without that limit: there are never more than there are keys.
+pub(crate) fn decode_all(bytes: &[u8]) -> Result<Vec<(u32, Tally)>, InvalidModel> {
+    read(bytes, 1 << KEY_BITS)
+}
+
+fn read(bytes: &[u8], most: usize) -> Result<Vec<(u32, Tally)>, InvalidModel> {
     let (form, mut rest) = bytes.split_first().ok_or(InvalidModel::Form(None))?;
     if *form != FORM {
         return Err(InvalidModel::Form(Some(*form)));
@@ -59,7 +78,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(u32, Tally)>, InvalidModel> {
     let mut tokens = Vec::new();
     let mut next: u32 = 0;
     while !rest.is_empty() {
-        if tokens.len() == MAX_MODEL_TOKENS {
+        if tokens.len() == most {
             return Err(InvalidModel::Tokens);
         }
         let mut number = || take_number(&mut rest).ok_or(InvalidModel::Counts);

@@ -157,6 +157,7 @@ impl Older {
             let arrived_at = records.first().and_then(mail_of).map_or(i64::MAX, |raw| raw.arrived_at);
             first.insert(bounds.partition, arrived_at);
         }
+        eprintln!("DEBUG {bounds:?} {first:?}");
         Ok(Self { first, partitions: u32::try_from(bounds.len()).unwrap_or(u32::MAX) })
     }
 
@@ -188,7 +189,10 @@ pub fn in_store(store: Arc<dyn Upkeep>, older: Arc<Older>) -> mpsc::Receiver<Res
     tokio::task::spawn_blocking(move || {
         let gone = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
         let mut take = |line: String| {
-            let Ok(Line { id, entries }) = serde_json::from_str(&line) else { return Ok(()) };
+            let Ok(Line { id, entries }) = serde_json::from_str(&line).inspect_err(|e| eprintln!("DEBUG {e} {line}"))
+            else {
+                return Ok(());
+            };
             let received_at = entries.first().map_or(i64::MAX, |entry| entry.received_at);
             if !older.takes(&id, received_at) {
                 return Ok(());

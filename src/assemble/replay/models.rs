@@ -11,8 +11,8 @@ use api::http::OperationError;
 use api::http::replay::AskedModel;
 use eventlog::Log;
 use processors::route::{entries, sole_owner};
-use processors::spam::{MODEL_NAME, Model, Models};
-use schemas::event::{MailRaw, SpamModel};
+use processors::spam::{Counts, MODEL_NAME, Model, Models};
+use schemas::event::MailRaw;
 use schemas::{Event, Topic, codec};
 
 use super::failed;
@@ -109,15 +109,10 @@ async fn version_of(version: &str, log: &dyn Log) -> Result<Arc<Model>, Operatio
     Ok(Arc::new(Model::new(&model).map_err(failed)?))
 }
 
-/// A model's file is the value of a record of `spam.models`.
+/// What `postlog spam train` has written.
 fn file(bytes: &[u8]) -> Result<Arc<Model>, OperationError> {
     let refused = |cause: String| OperationError::Refused(format!("the file is no model: {cause}"));
-    match codec::decode(Topic::SpamModels, bytes) {
-        Ok(Event::Model(model)) => {
-            let model = SpamModel { name: FILE.to_owned(), ..model };
-            Ok(Arc::new(Model::new(&model).map_err(|error| refused(error.to_string()))?))
-        }
-        Ok(_) => Err(refused("it holds something else".to_owned())),
-        Err(error) => Err(refused(error.to_string())),
-    }
+    let counts = Counts::from_file(bytes).map_err(|error| refused(error.to_string()))?;
+    let model = Model::new(&counts.to_event(FILE, 0, 0)).map_err(|error| refused(error.to_string()))?;
+    Ok(Arc::new(model))
 }

@@ -9,6 +9,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Uri;
 use axum::response::Response;
 use axum::routing::post;
+use processors::spam::MAX_FILE_BYTES;
 use serde::Serialize;
 
 use super::stream::{Lines, line, lines};
@@ -21,7 +22,7 @@ use crate::http::request::{query_switch, query_value, read_body};
 use crate::http::time;
 
 /// Bytes of a model's file.
-pub const MAX_MODEL_BYTES: usize = 16 << 20;
+pub const MAX_MODEL_BYTES: usize = MAX_FILE_BYTES as usize;
 /// How long it may take to come.
 const BODY_LIMIT: Duration = Duration::from_secs(60);
 /// Characters of a model's version.

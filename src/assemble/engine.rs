@@ -25,10 +25,12 @@ use super::health::{Health, watched};
 use super::own::{OwnLog, OwnStore};
 use super::projection::{StoreProjection, TOPICS};
 use super::rebuild::Rebuild;
+use super::replay::Replay;
 use super::secrets::Secrets;
 use super::stage::{GROUP, Processors};
 #[cfg(feature = "kafka")]
 use super::sweep::Sweep;
+use super::trainer::Trainer;
 use super::upkeep::Upkeep;
 use super::websocket::{Feed, Sockets};
 use super::{Listeners, folder, tables};
@@ -140,8 +142,14 @@ impl Engine {
             forwards::begin(log.as_ref()).await.context("the place of the forwards")?;
         }
         if stages.processors {
-            let stage = Processors { accounts: Arc::clone(&accounts), models, schemas: Arc::clone(&schemas) };
+            let stage = Processors {
+                accounts: Arc::clone(&accounts),
+                models: Arc::clone(&models),
+                schemas: Arc::clone(&schemas),
+            };
             self.start_processors(parts, &log, stage);
+            let trainer = Trainer { log: Arc::clone(&log), models: Arc::clone(&models) };
+            self.spawn_work("trainer", trainer.run(self.work_stop.clone()));
         }
         let unanswered = Arc::new(Unanswered::default());
         if let Some(store) = self.store.views().filter(|_| stages.need_store()) {
@@ -153,8 +161,16 @@ impl Engine {
             if let Some(listener) = parts.listeners.http()? {
                 let (rebuilt, under_way) = (Arc::clone(&store), Gate::new(()));
                 let operations = Rebuild { log: Arc::clone(&log), store: rebuilt, gate, turn, under_way };
+                let replays = Replay {
+                    log: Arc::clone(&log),
+                    store: Arc::clone(&store),
+                    accounts: Arc::clone(&accounts),
+                    models,
+                    stop: self.doors_stop.clone(),
+                    under_way: Gate::new(()),
+                };
                 let sockets = self.start_sockets(&log, &store, &accounts, &unanswered).await?;
-                let doors = self.doors_of(parts, &log, store, accounts, schemas, operations, sockets);
+                let doors = self.doors_of(parts, &log, store, accounts, schemas, operations, replays, sockets);
                 let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
                 self.spawn_door("api", serving);
             }
@@ -278,6 +294,7 @@ impl Engine {
         accounts: Arc<Follower<Table>>,
         schemas: Arc<Follower<Standing>>,
         operations: Rebuild,
+        replays: Replay,
         sockets: Sockets,
     ) -> Doors {
         let (metrics, health, own_log) = (parts.metrics.clone(), Arc::clone(&self.health), self.log.clone());
@@ -298,6 +315,7 @@ impl Engine {
             },
             delivery_id: sinks::forward::delivery_id,
             operations: Arc::new(operations),
+            replays: Arc::new(replays),
             incoming: Arc::new(sockets),
             metrics: Box::new(move || metrics.render()),
             ready: Box::new(move || health.missing_with(&own_log)),

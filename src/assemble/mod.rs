@@ -21,12 +21,14 @@ mod projection;
 mod raw;
 mod rebuild;
 mod removal;
+mod replay;
 mod secrets;
 mod stage;
 mod stand_in;
 #[cfg(feature = "kafka")]
 mod sweep;
 mod tables;
+mod trainer;
 mod upkeep;
 mod websocket;
 

@@ -4,6 +4,7 @@
 mod account;
 mod address;
 mod check;
+mod correction;
 mod domain;
 mod door;
 mod dump;
@@ -14,8 +15,10 @@ mod ingest;
 mod key;
 mod ready;
 mod rebuild;
+mod replay;
 mod run;
 mod screen;
+mod spam;
 mod tail;
 
 use std::path::PathBuf;
@@ -86,6 +89,12 @@ enum Command {
     Explain(explain::Explain),
     /// Fold the log into new tables and put them in place of the old
     Rebuild(rebuild::Rebuild),
+    /// Compute scores or routes again from the log
+    Replay(replay::Replay),
+    /// What people have said of mail: spam or ham
+    Correction(correction::Correction),
+    /// The spam classifier: train, score and judge it
+    Spam(spam::Spam),
     /// Write every view as JSON lines
     Dump(dump::Dump),
     /// Print the reference of the configuration (docs/config.md)
@@ -124,6 +133,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Forward(command) => command.run(&place).await,
         Command::Explain(command) => command.run(&place).await,
         Command::Rebuild(command) => command.run(&place).await,
+        Command::Replay(command) => command.run(&place).await,
+        Command::Correction(command) => command.run(&place).await,
+        Command::Spam(command) => command.run(&place).await,
         Command::Dump(command) => command.run(&place).await,
         Command::Reference => screen::print(&crate::config::reference::page()),
     }

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::events::MAX_STREAMS;
+use super::replay::Replays;
 use super::socket::Incoming;
 
 /// Big mails that are parsed at a time: each may take as much memory as the mail, and as long as a core is slow.
@@ -35,6 +36,8 @@ pub struct Doors {
     /// The id of a delivery: of this message, to this forward, asked for by this origin.
     pub delivery_id: fn(&MessageId, &str, &str) -> String,
     pub operations: Arc<dyn Operations>,
+    /// Computes scores and routes again.
+    pub replays: Arc<dyn Replays>,
     /// Mail as it comes.
     pub incoming: Arc<dyn Incoming>,
     /// The metrics in Prometheus' text format.
@@ -88,6 +91,9 @@ pub struct RebuildStep {
 pub enum OperationError {
     #[error("it is being done already")]
     Busy,
+    /// What was asked for can't be done.
+    #[error("{0}")]
+    Refused(String),
     /// Nothing has changed; the cause is for an operator.
     #[error("{0}")]
     Failed(String),

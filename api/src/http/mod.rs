@@ -16,6 +16,7 @@ mod admin;
 mod answer;
 mod attachments;
 mod bodies;
+mod corrections;
 mod domains;
 mod doors;
 mod error;
@@ -32,11 +33,13 @@ mod present;
 mod purge;
 mod reading;
 mod registry;
+pub mod replay;
 mod request;
 mod sanitize;
 mod serve;
 mod settings;
 mod socket;
+mod spam_folder;
 mod time;
 mod tolerant;
 mod webhook;
@@ -69,6 +72,7 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .merge(attachments::routes())
         .merge(me::routes())
         .merge(domains::routes())
+        .merge(spam_folder::routes())
         .nest("/admin", admin::routes());
     let routes = Router::new()
         .nest("/api", resources)

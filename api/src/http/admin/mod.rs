@@ -2,8 +2,10 @@
 //! key of an administrator.
 
 mod accounts;
+mod corrections;
 mod domains;
 mod ingest;
+mod replay;
 pub(super) mod stream;
 mod upkeep;
 
@@ -16,8 +18,11 @@ use super::doors::Api;
 pub fn routes() -> Router<Arc<Api>> {
     Router::new()
         .merge(accounts::routes())
+        .merge(super::spam_folder::admin_routes())
+        .merge(corrections::routes())
         .merge(domains::routes())
         .merge(super::forwards::admin_routes())
         .merge(ingest::routes())
+        .merge(replay::routes())
         .merge(upkeep::routes())
 }

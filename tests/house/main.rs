@@ -5,6 +5,7 @@
 
 mod command_line;
 mod damage;
+mod dead_letters;
 mod disk_full;
 mod durability;
 mod foreign;

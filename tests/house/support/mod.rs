@@ -1,6 +1,7 @@
 //! What the tests need to act as users: a server of their own, clients, mail.
 
 pub mod http;
+pub mod log;
 pub mod mail;
 pub mod receiver;
 pub mod server;

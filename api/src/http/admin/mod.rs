@@ -4,6 +4,7 @@
 mod accounts;
 mod domains;
 mod ingest;
+mod letters;
 pub(super) mod stream;
 mod upkeep;
 
@@ -19,5 +20,6 @@ pub fn routes() -> Router<Arc<Api>> {
         .merge(domains::routes())
         .merge(super::forwards::admin_routes())
         .merge(ingest::routes())
+        .merge(letters::routes())
         .merge(upkeep::routes())
 }

@@ -13,6 +13,7 @@ mod forwards;
 mod garbage;
 mod journey;
 mod kill;
+mod outside_registry;
 mod ownership;
 mod partitions;
 mod private;

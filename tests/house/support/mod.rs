@@ -4,6 +4,7 @@ pub mod http;
 pub mod log;
 pub mod mail;
 pub mod receiver;
+pub mod registry;
 pub mod server;
 pub mod smtp;
 pub mod trace;

@@ -1,31 +1,44 @@
-# make run     builds Postlog and runs it on ./data
-# make check   what has to be right before a commit: format, lints, the rooms' own tests
-# make test    every test, the whole house from outside included
-# make lint    format and lints alone
-# make fmt     puts the code into its format
+# make run         builds Postlog and runs it on ./data
+# make run-kafka   the same on a Kafka of its own in ./data/kafka, which it starts and stops
+# make check       what has to be right before a commit: format, lints, the rooms' own tests
+# make test        every test, the whole house from outside included, on both logs: starts and stops a Kafka
+# make lint        format and lints alone
+# make fmt         puts the code into its format
+
+# What every build of ours needs: librdkafka is C, and looks for a C++ compiler as well.
+BUILD := rust cc g++ make
+# A Kafka for tests and for a look.
+KAFKA := java mvn setsid
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint fmt
+.PHONY: help run run-kafka check test lint fmt
 
 help:
 	@sed -n 's/^# //p' Makefile
 
 run:
-	@scripts/need rust cc make
+	@scripts/need $(BUILD)
 	cargo build --release --locked
 	exec "$${CARGO_TARGET_DIR:-target}/release/postlog" run --data-dir ./data
+
+run-kafka:
+	@scripts/need $(BUILD) $(KAFKA)
+	cargo build --release --locked
+	exec scripts/run-kafka "$${CARGO_TARGET_DIR:-target}/release/postlog"
 
 check: lint
 	cargo test --workspace --locked --lib --bins
 
 test:
-	@scripts/need rust cc make curl python3 strace swaks
+	@scripts/need $(BUILD) $(KAFKA) curl python3 strace swaks
 	cargo test --workspace --locked
+	cargo test -p eventlog --features kafka,contract --locked
 
 lint:
-	@scripts/need rust cc make
+	@scripts/need $(BUILD)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p eventlog --features kafka,contract --all-targets --locked -- -D warnings
 
 fmt:
 	@scripts/need rust

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use eventlog::Log;
+use eventlog::{Log, LogError};
 use schemas::Topic;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// Whoever has not answered by then is said to be missing, until the answer comes.
 const PATIENCE: Duration = Duration::from_secs(3);
+const ASK_LIMIT: Duration = Duration::from_secs(15);
 
 pub struct Broker {
     brokers: String,
@@ -40,14 +41,21 @@ impl Broker {
 
     async fn ask(&self, log: &dyn Log) {
         let mut asking = log.bounds(Topic::MailRaw);
-        let answer = match tokio::time::timeout(PATIENCE, &mut asking).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                self.set(Some(format!("the kafka brokers at {} do not answer", self.brokers)));
-                asking.await
-            }
-        };
-        self.set(answer.err().map(|error| format!("the kafka brokers at {} can't be used: {error}", self.brokers)));
+        if let Ok(answer) = tokio::time::timeout(PATIENCE, &mut asking).await {
+            return self.told(answer.err());
+        }
+        self.told(Some(LogError::Unavailable(format!("no answer within {PATIENCE:?}"))));
+        // An answer that never comes is not waited for: it is asked again.
+        if let Ok(answer) = tokio::time::timeout(ASK_LIMIT, asking).await {
+            self.told(answer.err());
+        }
+    }
+
+    fn told(&self, error: Option<LogError>) {
+        if let Some(error) = &error {
+            tracing::debug!(%error, "the brokers can't be asked");
+        }
+        self.set(error.map(|_| format!("the kafka brokers at {} do not answer", self.brokers)));
     }
 
     fn set(&self, missing: Option<String>) {

@@ -3,17 +3,16 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use ::schemas::event::ReleasedSchema;
-use ::schemas::{Position, Standing, Topic};
+use ::schemas::{Standing, Topic};
 use accounts::Table;
 use anyhow::Context;
 use api::http::Doors;
 use eventlog::runner::{BatchLimits, project, run_group};
 use eventlog::{Follower, Log, Progress};
 use ingest::Unanswered;
-use mailstore::embedded::EmbeddedStore;
+use mailstore::Upkeep as Views;
 use metrics_exporter_prometheus::PrometheusHandle;
 use processors::spam::Models;
 use sinks::store::StoreSink;
@@ -24,22 +23,17 @@ use tokio_util::sync::CancellationToken;
 use super::first_start::first_account;
 use super::forwards::{self, Forwards};
 use super::health::{Health, watched};
-use super::own::{Held, OwnLog, OwnStore};
+use super::own::{OwnLog, OwnStore};
 use super::projection::{StoreProjection, TOPICS};
 use super::rebuild::Rebuild;
 use super::secrets::Secrets;
 use super::stage::{GROUP, Processors};
+#[cfg(feature = "kafka")]
 use super::sweep::Sweep;
 use super::upkeep::Upkeep;
 use super::websocket::{Feed, Sockets};
 use super::{Listeners, folder, registry, schemas, tables};
 use crate::config::{Settings, Stages};
-
-/// For what stands on the log to be processed and shown when the server stops; the next start does the rest.
-const DRAIN_LIMIT: Duration = Duration::from_secs(2);
-/// For the last holders of a stopped engine to let go of it.
-const RELEASE_LIMIT: Duration = Duration::from_secs(10);
-const GLANCE: Duration = Duration::from_millis(5);
 
 /// What an engine is made of, again and again.
 pub struct Parts {
@@ -67,18 +61,18 @@ struct Tables {
 
 /// See the module.
 pub struct Engine {
-    log: OwnLog,
-    store: OwnStore,
-    shown: Arc<Progress>,
-    health: Arc<Health>,
-    stages: Stages,
+    pub(super) log: OwnLog,
+    pub(super) store: OwnStore,
+    pub(super) shown: Arc<Progress>,
+    pub(super) health: Arc<Health>,
+    pub(super) stages: Stages,
     /// Ends the doors, then the calls of the forwards, then what both lean on.
-    doors_stop: CancellationToken,
-    calls_stop: CancellationToken,
-    work_stop: CancellationToken,
-    doors: JoinSet<()>,
-    calls: JoinSet<()>,
-    work: JoinSet<()>,
+    pub(super) doors_stop: CancellationToken,
+    pub(super) calls_stop: CancellationToken,
+    pub(super) work_stop: CancellationToken,
+    pub(super) doors: JoinSet<()>,
+    pub(super) calls: JoinSet<()>,
+    pub(super) work: JoinSet<()>,
     /// The first account's key, when this start has made it.
     pub new_key: Option<String>,
 }
@@ -162,15 +156,15 @@ impl Engine {
             self.start_processors(parts, &log, stage);
         }
         let unanswered = Arc::new(Unanswered::default());
-        if let Some(store) = self.store.embedded().cloned().filter(|_| stages.need_store()) {
+        if let Some(store) = self.store.views().filter(|_| stages.need_store()) {
             self.start_store_sink(&log, &store, Arc::clone(&gate), Arc::clone(&schemas));
-            self.start_upkeep(parts, &store, Arc::clone(&turn));
+            self.start_upkeep(parts, Arc::clone(&turn));
             if stages.sinks {
                 self.start_forwards(parts, &log, &store, Arc::clone(&accounts));
             }
             if let Some(listener) = parts.listeners.http()? {
-                let (under_way, as_upkeep) = (Gate::new(()), Arc::<EmbeddedStore>::clone(&store));
-                let operations = Rebuild { log: Arc::clone(&log), store: as_upkeep, gate, turn, under_way };
+                let (rebuilt, under_way) = (Arc::clone(&store), Gate::new(()));
+                let operations = Rebuild { log: Arc::clone(&log), store: rebuilt, gate, turn, under_way };
                 let sockets = self.start_sockets(&log, &store, &accounts, &unanswered).await?;
                 let doors = self.doors_of(parts, &log, store, accounts, schemas, operations, sockets);
                 let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
@@ -218,11 +212,11 @@ impl Engine {
     fn start_store_sink(
         &mut self,
         log: &Arc<dyn Log>,
-        store: &Arc<EmbeddedStore>,
+        store: &Arc<dyn Views>,
         gate: Arc<Gate<()>>,
         schemas: Arc<Follower<Standing>>,
     ) {
-        let sink = StoreSink::new(Arc::<EmbeddedStore>::clone(store));
+        let sink = StoreSink::new(Arc::clone(store));
         let projection = Arc::new(StoreProjection { log: Arc::clone(log), sink, gate, schemas });
         let (log, stop, shown) = (Arc::clone(log), self.work_stop.clone(), Arc::clone(&self.shown));
         self.spawn_work("sinks", async move {
@@ -234,7 +228,7 @@ impl Engine {
         &mut self,
         parts: &Parts,
         log: &Arc<dyn Log>,
-        store: &Arc<EmbeddedStore>,
+        store: &Arc<dyn Views>,
         accounts: Arc<Follower<Table>>,
     ) {
         let run = parts.settings.processors.clone();
@@ -244,7 +238,7 @@ impl Engine {
         }
         let forwards = Forwards {
             log: Arc::clone(log),
-            store: Arc::<EmbeddedStore>::clone(store),
+            store: Arc::<dyn Views>::clone(store),
             accounts,
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
@@ -254,15 +248,20 @@ impl Engine {
         self.calls.spawn(watched("deliveries", forwards.deliver(stop.clone()), health, stop));
     }
 
-    fn start_upkeep(&mut self, parts: &Parts, store: &Arc<EmbeddedStore>, turn: Arc<Gate<()>>) {
-        let (store, retention) = (Arc::clone(store), parts.settings.retention.clone());
+    fn start_upkeep(&mut self, parts: &Parts, turn: Arc<Gate<()>>) {
         let (stop, has_processors) = (self.work_stop.clone(), self.stages.processors);
-        let log = self.log.clone();
+        let (log, store, retention) = (self.log.clone(), self.store.clone(), parts.settings.retention.clone());
         self.spawn_work("upkeep", async move {
-            match log {
-                OwnLog::Embedded(log) => Upkeep { log, store, retention, has_processors, turn }.run(&stop).await,
+            match (log, store) {
+                (OwnLog::Embedded(log), OwnStore::Embedded(store)) => {
+                    Upkeep { log, store, retention, has_processors, turn }.run(&stop).await;
+                }
                 #[cfg(feature = "kafka")]
-                OwnLog::Kafka(log, _) => Sweep { log, store, retention, turn }.run(&stop).await,
+                (OwnLog::Kafka(log, _), OwnStore::Embedded(store)) => {
+                    Sweep { log, store, retention, turn }.run(&stop).await;
+                }
+                // Without a store there is nothing to remove.
+                (_, OwnStore::None) => stop.cancelled().await,
             }
             Ok::<(), std::convert::Infallible>(())
         });
@@ -272,11 +271,11 @@ impl Engine {
     async fn start_sockets(
         &mut self,
         log: &Arc<dyn Log>,
-        store: &Arc<EmbeddedStore>,
+        store: &Arc<dyn Views>,
         accounts: &Arc<Follower<Table>>,
         unanswered: &Arc<Unanswered>,
     ) -> anyhow::Result<Sockets> {
-        let store = Arc::<EmbeddedStore>::clone(store);
+        let store = Arc::clone(store);
         let (shown, stop) = (Arc::clone(&self.shown), self.doors_stop.clone());
         let feed = Feed::new(Arc::clone(log), store, Arc::clone(accounts), shown, Arc::clone(unanswered), stop).await?;
         self.spawn_door("websocket", Arc::clone(&feed).run());
@@ -287,7 +286,7 @@ impl Engine {
         &self,
         parts: &Parts,
         log: &Arc<dyn Log>,
-        store: Arc<EmbeddedStore>,
+        store: Arc<dyn Views>,
         accounts: Arc<Follower<Table>>,
         schemas: Arc<Follower<Standing>>,
         operations: Rebuild,
@@ -300,6 +299,7 @@ impl Engine {
             store,
             accounts,
             schemas,
+            is_shared: self.log.is_shared(),
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
             settings: api::http::Settings {
@@ -334,86 +334,4 @@ impl Engine {
         let (health, stop) = (Arc::clone(&self.health), self.work_stop.clone());
         self.work.spawn(watched(name, working, health, stop));
     }
-
-    /// Resolves with the cause when the log has closed itself: it has to be reopened.
-    pub async fn failed(&self) -> String {
-        let cause = self.log.failed().await;
-        self.health.end("log", cause.clone());
-        cause
-    }
-
-    /// Waits until everything that stands on the log now is processed and shown: `false` when that takes too long.
-    pub async fn settle(&self, limit: Duration) -> bool {
-        matches!(tokio::time::timeout(limit, self.settled()).await, Ok(Ok(())))
-    }
-
-    async fn settled(&self) -> eventlog::Result<()> {
-        let log = self.log.log();
-        if self.stages.processors {
-            let ends = ends(log.as_ref(), &[Topic::MailRaw]).await?;
-            while !log.committed(GROUP).await.is_ok_and(|at| has_reached(&at, &ends)) {
-                tokio::time::sleep(GLANCE).await;
-            }
-        }
-        if self.store.embedded().is_some() && self.stages.need_store() {
-            for end in self::ends(log.as_ref(), &TOPICS).await? {
-                while !self.shown.reach(end, DRAIN_LIMIT).await {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Stops the doors and the calls of the forwards and lets what is in flight end, then what they lean on, then the
-    /// log. `false` when somebody still holds a part of it.
-    pub async fn stop(mut self) -> anyhow::Result<bool> {
-        self.doors_stop.cancel();
-        while self.doors.join_next().await.is_some() {}
-        self.calls_stop.cancel();
-        if self.health.missing().is_empty() {
-            // What stands on a shared log is another node's from now on.
-            if !self.log.is_shared() {
-                self.settle(DRAIN_LIMIT).await;
-            }
-            while self.calls.join_next().await.is_some() {}
-        }
-        // Where the log can't record what they did, calls are cut off, and made again after the next start.
-        self.calls.shutdown().await;
-        self.work_stop.cancel();
-        while self.work.join_next().await.is_some() {}
-        let (log, held) = (self.log.clone(), Held::of(&self.log, &self.store));
-        drop(self);
-        log.close().await?;
-        Ok(released(held).await)
-    }
-}
-
-/// Where nobody holds log or store any more, the folder can be opened again.
-async fn released(held: Held) -> bool {
-    let begun = Instant::now();
-    while held.is_anybody() {
-        if begun.elapsed() > RELEASE_LIMIT {
-            return false;
-        }
-        tokio::time::sleep(GLANCE).await;
-    }
-    true
-}
-
-/// The end of every partition of these topics.
-pub async fn ends(log: &dyn Log, topics: &[Topic]) -> eventlog::Result<Vec<Position>> {
-    let mut ends = Vec::new();
-    for &topic in topics {
-        let bounds = log.bounds(topic).await?;
-        ends.extend(bounds.iter().map(|bounds| Position::new(topic, bounds.partition, bounds.end)));
-    }
-    Ok(ends)
-}
-
-/// Whether these positions have reached every end; an empty partition needs none.
-pub fn has_reached(positions: &[Position], ends: &[Position]) -> bool {
-    ends.iter().all(|end| end.offset == 0 || positions.iter().any(|at| is_at_or_behind(at, end)))
-}
-
-fn is_at_or_behind(at: &Position, end: &Position) -> bool {
-    (at.topic, at.partition) == (end.topic, end.partition) && at.offset >= end.offset
 }

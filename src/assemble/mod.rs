@@ -5,6 +5,7 @@
 #[cfg(feature = "kafka")]
 mod broker;
 mod damage;
+mod ending;
 mod engine;
 mod first_start;
 mod folder;
@@ -15,6 +16,7 @@ mod listeners;
 #[cfg(feature = "kafka")]
 mod node;
 mod own;
+mod places;
 mod projection;
 mod raw;
 mod rebuild;
@@ -24,6 +26,7 @@ mod schemas;
 mod secrets;
 mod stage;
 mod stand_in;
+#[cfg(feature = "kafka")]
 mod sweep;
 mod tables;
 mod upkeep;

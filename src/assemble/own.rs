@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use eventlog::Log;
 use eventlog::embedded::EmbeddedLog;
+use mailstore::Upkeep;
 use mailstore::embedded::EmbeddedStore;
 
 #[cfg(feature = "kafka")]
@@ -20,6 +21,7 @@ pub enum OwnLog {
 #[derive(Clone)]
 pub enum OwnStore {
     /// Nothing is shown here, and nobody told.
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "the embedded log always has one"))]
     None,
     Embedded(Arc<EmbeddedStore>),
 }
@@ -89,7 +91,15 @@ impl OwnLog {
 }
 
 impl OwnStore {
-    pub const fn embedded(&self) -> Option<&Arc<EmbeddedStore>> {
+    /// As everybody else sees it.
+    pub fn views(&self) -> Option<Arc<dyn Upkeep>> {
+        match self {
+            Self::None => None,
+            Self::Embedded(store) => Some(Arc::<EmbeddedStore>::clone(store)),
+        }
+    }
+
+    const fn embedded(&self) -> Option<&Arc<EmbeddedStore>> {
         match self {
             Self::None => None,
             Self::Embedded(store) => Some(store),

@@ -13,7 +13,7 @@ use schemas::{Position, Record, Topic};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::ends;
+use super::places::ends;
 use super::projection::{TOPICS, failed};
 
 /// How often the caller hears how far it has come.

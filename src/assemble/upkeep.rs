@@ -16,8 +16,8 @@ use tokio::sync::Mutex;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::ends;
 use super::forwards;
+use super::places::ends;
 use super::removal::{start_of, within};
 use super::stage::GROUP;
 use crate::config::RetentionSettings;

@@ -59,7 +59,6 @@ fn client_fault(_: &str, _: Option<&str>) -> Option<String> {
 }
 
 impl ClientValue {
-    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "nobody takes it"))]
     fn read(&self) -> Result<String, String> {
         match self {
             Self::Text(text) => Ok(text.clone()),

@@ -9,7 +9,13 @@ use serde_json::Value;
 
 use crate::support::eventually;
 use crate::support::mail::{plain, rich};
-use crate::support::server::{House, KEY, text_of};
+use crate::support::on_both_logs;
+use crate::support::server::{House, KEY, OnLog, text_of};
+
+on_both_logs!(
+    domains_and_addresses_are_kept_by_the_command_line_whether_a_server_runs_or_not,
+    ingest_takes_files_folders_and_mboxes_and_makes_crlf_of_lf,
+);
 
 /// The file that says which format a data folder has.
 const FORMAT_FILE: &str = "format";
@@ -129,9 +135,8 @@ fn the_first_start_makes_a_key_when_none_is_given() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
-#[test]
-fn domains_and_addresses_are_kept_by_the_command_line_whether_a_server_runs_or_not() {
-    let house = House::new();
+fn domains_and_addresses_are_kept_by_the_command_line_whether_a_server_runs_or_not(log: OnLog) {
+    let house = House::on(log);
     house.run(&["domain", "add", "offline.example"]);
     let server = house.start();
     house.run(&["domain", "add", "online.example"]);
@@ -141,9 +146,8 @@ fn domains_and_addresses_are_kept_by_the_command_line_whether_a_server_runs_or_n
     assert!(server.stop().success());
 }
 
-#[test]
-fn ingest_takes_files_folders_and_mboxes_and_makes_crlf_of_lf() {
-    let house = House::new();
+fn ingest_takes_files_folders_and_mboxes_and_makes_crlf_of_lf(log: OnLog) {
+    let house = House::on(log);
     let folder = house.data.with_extension("mails");
     fs::create_dir_all(folder.join("deeper")).unwrap();
     let mail = |to: &str| format!("From: a@example.com\nTo: {to}\nSubject: {to}\n\nHello\nfrom a file\n");

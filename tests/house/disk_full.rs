@@ -73,7 +73,7 @@ fn not_ready_for_lack_of_room(server: &Server) {
 #[test]
 fn a_full_disk_refuses_mail_for_now_reads_go_on_and_it_recovers_by_itself() {
     let Some(disk) = Disk::mount() else { return a_reserve_larger_than_the_disk_refuses_mail() };
-    let mut house = House::on(disk.folder.path().join("data"));
+    let mut house = House::at(disk.folder.path().join("data"));
     house.config = format!("[log]\nreserve_bytes = {RESERVE_BYTES}\n");
     let server = house.start();
     let content = plain("before", 2_000);
@@ -98,7 +98,7 @@ fn a_full_disk_refuses_mail_for_now_reads_go_on_and_it_recovers_by_itself() {
 #[test]
 fn a_disk_without_a_free_byte_loses_nothing() {
     let Some(disk) = Disk::mount() else { return a_reserve_larger_than_the_disk_refuses_mail() };
-    let mut house = House::on(disk.folder.path().join("data"));
+    let mut house = House::at(disk.folder.path().join("data"));
     house.config = "[log]\nreserve_bytes = 0\n".to_owned();
     let server = house.start();
     let content = plain("before", 2_000);

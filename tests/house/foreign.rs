@@ -4,8 +4,11 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::support::mail::{plain, rich};
+use crate::support::on_both_logs;
 use crate::support::program;
-use crate::support::server::{House, KEY, text_of};
+use crate::support::server::{House, KEY, OnLog, text_of};
+
+on_both_logs!(curl_sends_a_mail_and_reads_it, swaks_sends_mail_pipelined_and_not,);
 
 fn good(command: &mut Command) -> String {
     let output = command.output().unwrap();
@@ -13,9 +16,8 @@ fn good(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-#[test]
-fn curl_sends_a_mail_and_reads_it() {
-    let house = House::new();
+fn curl_sends_a_mail_and_reads_it(log: OnLog) {
+    let house = House::on(log);
     let server = house.start();
     let file = house.data.with_extension("eml");
     std::fs::write(&file, rich("By curl")).unwrap();
@@ -75,9 +77,8 @@ smtp.quit()
     assert_eq!(text.replace("\r\n", "\n").trim_end(), "Hello\n.\n..\nfrom Python ☃");
 }
 
-#[test]
-fn swaks_sends_mail_pipelined_and_not() {
-    let house = House::new();
+fn swaks_sends_mail_pipelined_and_not(log: OnLog) {
+    let house = House::on(log);
     let server = house.start();
     for (number, pipeline) in [None, Some("--pipeline")].into_iter().enumerate() {
         let mut swaks = program("swaks", "swaks");

@@ -10,9 +10,26 @@ use serde_json::{Value, json};
 use crate::support::eventually;
 use crate::support::http::request;
 use crate::support::mail::plain;
+use crate::support::on_both_logs;
 use crate::support::receiver::Receiver;
-use crate::support::server::{House, KEY, Server};
+use crate::support::server::{House, KEY, OnLog, Server};
 use crate::support::websocket::{Listener, Said};
+
+on_both_logs!(
+    a_mail_to_a_reserved_address_with_a_webhook_is_told_with_all_that_it_says,
+    of_a_reserved_address_and_its_catch_all_both_are_told_and_a_target_that_both_name_once,
+    whoever_is_told_may_ask_for_the_mail_at_once,
+    what_was_due_to_a_dead_target_at_a_kill_arrives_under_the_ids_of_its_first_attempts,
+    a_rebuild_and_a_start_tell_nobody,
+    a_new_webhook_is_told_of_stored_mail_in_the_order_of_its_arrival,
+    a_backfill_may_begin_behind_a_frame_that_a_websocket_showed,
+    a_receiver_that_is_gone_switches_its_forward_off_and_what_is_due_waits,
+    private_networks_are_not_called_and_the_refusal_names_the_setting,
+    a_webhook_is_signed_with_its_secret_and_the_one_before_it,
+    a_copy_goes_to_another_address_once_also_in_a_circle,
+    an_operator_is_told_why_a_mail_is_where_it_is_and_whom_it_was_told_to,
+    forwards_are_seen_and_moved_by_their_owners_and_administrators_only,
+);
 
 fn reserve(server: &Server, address: &str, settings: &Value) -> Value {
     server.change("POST", &format!("/api/addresses/{address}"), settings)
@@ -35,10 +52,9 @@ fn all_ended(server: &Server) {
     });
 }
 
-#[test]
-fn a_mail_to_a_reserved_address_with_a_webhook_is_told_with_all_that_it_says() {
+fn a_mail_to_a_reserved_address_with_a_webhook_is_told_with_all_that_it_says(log: OnLog) {
     let receiver = Receiver::new();
-    let house = House::new();
+    let house = House::on(log);
     let server = house.start();
     reserve(&server, "ann@example.org", &json!({"webhook": receiver.url("/hook")}));
     let id = server.deliver(&["ann@example.org"], &plain("told", 900));
@@ -61,10 +77,9 @@ fn forward(server: &Server, kind: &str, rule: &str) -> String {
     listed.as_array().unwrap().iter().find(is_it).expect("the forward is listed")["_id"].as_str().unwrap().to_owned()
 }
 
-#[test]
-fn of_a_reserved_address_and_its_catch_all_both_are_told_and_a_target_that_both_name_once() {
+fn of_a_reserved_address_and_its_catch_all_both_are_told_and_a_target_that_both_name_once(log: OnLog) {
     let receiver = Receiver::new();
-    let house = House::new();
+    let house = House::on(log);
     let server = house.start();
     let catch_all = json!({
         "inbox": "all@caught.example", "webhook": receiver.url("/all"), "webhookSlack": receiver.url("/all-slack"),
@@ -97,10 +112,9 @@ fn of_a_reserved_address_and_its_catch_all_both_are_told_and_a_target_that_both_
     assert_eq!(paths(9, 4), ["/all", "/all-slack", "/own", "/own-slack"]);
 }
 
-#[test]
-fn whoever_is_told_may_ask_for_the_mail_at_once() {
+fn whoever_is_told_may_ask_for_the_mail_at_once(log: OnLog) {
     const MAILS: usize = 300;
-    let house = House::new();
+    let house = House::on(log);
     let server = house.start();
     let http = server.http;
     let statuses = Arc::new(Mutex::new(Vec::new()));
@@ -122,14 +136,13 @@ fn whoever_is_told_may_ask_for_the_mail_at_once() {
     assert_eq!(*statuses.lock().unwrap(), [200; MAILS]);
 }
 
-#[test]
-fn what_was_due_to_a_dead_target_at_a_kill_arrives_under_the_ids_of_its_first_attempts() {
+fn what_was_due_to_a_dead_target_at_a_kill_arrives_under_the_ids_of_its_first_attempts(log: OnLog) {
     const MAILS: usize = 60;
     let gone = Receiver::new();
     let address = gone.address;
     drop(gone);
     let living = Receiver::new();
-    let house = House::with_partitions(3);
+    let house = House::with_partitions_on(log, 3);
     let server = house.start();
     reserve(&server, "dead@example.org", &json!({"webhook": format!("http://{address}/dead")}));
     reserve(&server, "living@example.org", &json!({"webhook": living.url("/")}));
@@ -160,10 +173,9 @@ fn what_was_due_to_a_dead_target_at_a_kill_arrives_under_the_ids_of_its_first_at
     assert!(first.keys().all(|id| told.contains_key(id)), "an attempt before the kill had another id");
 }
 
-#[test]
-fn a_rebuild_and_a_start_tell_nobody() {
+fn a_rebuild_and_a_start_tell_nobody(log: OnLog) {
     let receiver = Receiver::new();
-    let house = House::new();
+    let house = House::on(log);
     let server = house.start();
     reserve(&server, "ann@example.org", &json!({"webhook": receiver.url("/")}));
     for number in 0..20 {
@@ -184,10 +196,10 @@ fn a_rebuild_and_a_start_tell_nobody() {
     assert_eq!(receiver.calls().len(), 20);
 }
 
-#[test]
-fn a_new_webhook_is_told_of_stored_mail_in_the_order_of_its_arrival() {
+fn a_new_webhook_is_told_of_stored_mail_in_the_order_of_its_arrival(log: OnLog) {
     const MAILS: usize = 120;
-    let house = House::new();
+    // The order of arrival is that of one partition.
+    let house = House::with_partitions_on(log, 1);
     let server = house.start();
     reserve(&server, "late@example.org", &Value::Null);
     let mut smtp = server.smtp();
@@ -220,9 +232,8 @@ fn a_new_webhook_is_told_of_stored_mail_in_the_order_of_its_arrival() {
     assert_eq!(receiver.calls().len(), MAILS + 1);
 }
 
-#[test]
-fn a_backfill_may_begin_behind_a_frame_that_a_websocket_showed() {
-    let house = House::new();
+fn a_backfill_may_begin_behind_a_frame_that_a_websocket_showed(log: OnLog) {
+    let house = House::on(log);
     let server = house.start();
     reserve(&server, "ann@example.org", &json!({"enablews": true}));
     let mut listener = Listener::greeted(&server, "ann@example.org");
@@ -241,12 +252,11 @@ fn a_backfill_may_begin_behind_a_frame_that_a_websocket_showed() {
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("cursor"));
 }
 
-#[test]
-fn a_receiver_that_is_gone_switches_its_forward_off_and_what_is_due_waits() {
+fn a_receiver_that_is_gone_switches_its_forward_off_and_what_is_due_waits(log: OnLog) {
     let over = Arc::new(AtomicBool::new(true));
     let is_over = Arc::clone(&over);
     let receiver = Receiver::answering(move |_| if is_over.load(Ordering::SeqCst) { 410 } else { 200 });
-    let house = House::new();
+    let house = House::on(log);
     let server = house.start();
     reserve(&server, "ann@example.org", &json!({"webhook": receiver.url("/secret-path")}));
     let id = forward(&server, "webhook", "ann@example.org");
@@ -271,10 +281,9 @@ fn a_receiver_that_is_gone_switches_its_forward_off_and_what_is_due_waits() {
     assert!(!server.log_text().contains("secret-path"));
 }
 
-#[test]
-fn private_networks_are_not_called_and_the_refusal_names_the_setting() {
+fn private_networks_are_not_called_and_the_refusal_names_the_setting(log: OnLog) {
     let canary = Receiver::new();
-    let mut house = House::new();
+    let mut house = House::on(log);
     house.http_listen = "0.0.0.0:0";
     let server = house.start();
     let port = canary.address.port();
@@ -310,10 +319,9 @@ fn private_networks_are_not_called_and_the_refusal_names_the_setting() {
     canary.called(1);
 }
 
-#[test]
-fn a_webhook_is_signed_with_its_secret_and_the_one_before_it() {
+fn a_webhook_is_signed_with_its_secret_and_the_one_before_it(log: OnLog) {
     let receiver = Receiver::new();
-    let house = House::new();
+    let house = House::on(log);
     let server = house.start();
     let webhook = json!({"webhook": receiver.url("/"), "webhookSecret": "new"});
     let first = reserve(&server, "ann@example.org", &webhook)["webhookSecret"].as_str().unwrap().to_owned();
@@ -333,9 +341,8 @@ fn a_webhook_is_signed_with_its_secret_and_the_one_before_it() {
     assert_eq!(server.json("/api/addresses/bob@example.org")["webhookSecrets"], 2);
 }
 
-#[test]
-fn a_copy_goes_to_another_address_once_also_in_a_circle() {
-    let house = House::new();
+fn a_copy_goes_to_another_address_once_also_in_a_circle(log: OnLog) {
+    let house = House::on(log);
     let server = house.start();
     reserve(&server, "a@example.org", &Value::Null);
     reserve(&server, "b@example.org", &json!({"forward": "a@example.org"}));
@@ -347,10 +354,9 @@ fn a_copy_goes_to_another_address_once_also_in_a_circle() {
     assert_eq!((server.inbox("a@example.org").len(), server.inbox("b@example.org").len()), (1, 1));
 }
 
-#[test]
-fn an_operator_is_told_why_a_mail_is_where_it_is_and_whom_it_was_told_to() {
+fn an_operator_is_told_why_a_mail_is_where_it_is_and_whom_it_was_told_to(log: OnLog) {
     let receiver = Receiver::new();
-    let house = House::with_partitions(3);
+    let house = House::with_partitions_on(log, 3);
     let server = house.start();
     reserve(&server, "ann@example.org", &json!({"webhook": receiver.url("/hush")}));
     let id = server.deliver(&["ann+tag@example.org"], &plain("explained", 400));
@@ -367,10 +373,9 @@ fn an_operator_is_told_why_a_mail_is_where_it_is_and_whom_it_was_told_to() {
     assert!(text.contains("saved in ann@example.org") && text.contains("webhook"), "{text}");
 }
 
-#[test]
-fn forwards_are_seen_and_moved_by_their_owners_and_administrators_only() {
+fn forwards_are_seen_and_moved_by_their_owners_and_administrators_only(log: OnLog) {
     let receiver = Receiver::new();
-    let house = House::new();
+    let house = House::on(log);
     let server = house.start();
     let key = |name: &str| {
         let made = server.change("POST", "/api/admin/accounts", &json!({"account": name, "email": "x@y.example"}));

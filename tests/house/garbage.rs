@@ -7,9 +7,12 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::support::mail::{plain, rich};
-use crate::support::server::{House, Server};
+use crate::support::on_both_logs;
+use crate::support::server::{House, OnLog, Server};
 use crate::support::smtp::stuffed;
 use crate::support::{PATIENCE, eventually};
+
+on_both_logs!(a_mail_over_the_size_is_refused_by_whatever_says_so,);
 
 const SEED: u64 = 0x6761_7262_6167_6521;
 const MEMORY_SLACK_BYTES: u64 = 64 * 1024 * 1024;
@@ -135,9 +138,8 @@ fn a_mail_cut_anywhere_is_kept_and_read() {
     served(&server, "after-cuts");
 }
 
-#[test]
-fn a_mail_over_the_size_is_refused_by_whatever_says_so() {
-    let house = House::new();
+fn a_mail_over_the_size_is_refused_by_whatever_says_so(log: OnLog) {
+    let house = House::on(log);
     let server = house.start();
     let too_large = plain("large", MESSAGE_BYTES + 1);
     let mut client = server.smtp();
@@ -148,6 +150,10 @@ fn a_mail_over_the_size_is_refused_by_whatever_says_so() {
     client.send("a@example.com", &["ann@example.org"], &plain("next", 300)).unwrap().queued_as();
     server.inbox_of("ann@example.org", 1);
     assert_eq!(server.inbox("large@garbage.example").len(), 0);
+    let fits = plain("fits", MESSAGE_BYTES - 200);
+    client.send("a@example.com", &["large@garbage.example"], &fits).unwrap().queued_as();
+    let shown = server.inbox_of("large@garbage.example", 1).remove(0);
+    server.content("large@garbage.example", shown["_id"].as_str().unwrap(), &fits);
 }
 
 fn kept_and_read(server: &Server, inbox: &str, content: &[u8]) {

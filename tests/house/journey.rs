@@ -1,11 +1,18 @@
 //! The journey of a mail, from a client's `MAIL FROM` to everything that the API says of it, with one partition and
-//! with three.
+//! with three, on both logs.
 
 use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::mail::{plain, rich};
-use crate::support::server::{House, Server};
+use crate::support::on_both_logs;
+use crate::support::server::{House, OnLog, Server};
+
+on_both_logs!(
+    a_mail_goes_all_the_way_with_one_partition,
+    a_mail_goes_all_the_way_with_three_partitions,
+    a_restart_keeps_everything,
+);
 
 const ANN: &str = "ann@example.org";
 
@@ -17,14 +24,12 @@ fn id_of(entry: &Value) -> &str {
     entry["_id"].as_str().unwrap()
 }
 
-#[test]
-fn a_mail_goes_all_the_way_with_one_partition() {
-    journey(&House::with_partitions(1));
+fn a_mail_goes_all_the_way_with_one_partition(log: OnLog) {
+    journey(&House::with_partitions_on(log, 1));
 }
 
-#[test]
-fn a_mail_goes_all_the_way_with_three_partitions() {
-    journey(&House::with_partitions(3));
+fn a_mail_goes_all_the_way_with_three_partitions(log: OnLog) {
+    journey(&House::with_partitions_on(log, 3));
 }
 
 fn journey(house: &House) {
@@ -216,9 +221,8 @@ fn account(server: &Server) {
     assert_eq!(live.status, 200);
 }
 
-#[test]
-fn a_restart_keeps_everything() {
-    let house = House::with_partitions(3);
+fn a_restart_keeps_everything(log: OnLog) {
+    let house = House::with_partitions_on(log, 3);
     let server = house.start();
     server.change("POST", "/api/addresses/kept@example.org", &json!({"info": "kept"}));
     let content = rich("Kept");

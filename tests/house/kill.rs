@@ -11,8 +11,11 @@ use serde_json::Value;
 
 use crate::support::eventually;
 use crate::support::mail::plain;
-use crate::support::server::{House, Server};
+use crate::support::on_both_logs;
+use crate::support::server::{House, OnLog, Server};
 use crate::support::smtp::Smtp;
+
+on_both_logs!(kill_9_under_load_loses_nothing_that_was_acknowledged_and_shows_nothing_twice_or_half);
 
 const KILLS: u32 = 5;
 const WORKERS: usize = 4;
@@ -31,9 +34,8 @@ fn kills() -> u32 {
     std::env::var("POSTLOG_TEST_KILLS").ok().map_or(KILLS, |kills| kills.parse().unwrap())
 }
 
-#[test]
-fn kill_9_under_load_loses_nothing_that_was_acknowledged_and_shows_nothing_twice_or_half() {
-    let house = House::with_partitions(3);
+fn kill_9_under_load_loses_nothing_that_was_acknowledged_and_shows_nothing_twice_or_half(log: OnLog) {
+    let house = House::with_partitions_on(log, 3);
     let mut all: Vec<Sent> = Vec::new();
     for round in 0..kills() {
         let server = house.start();

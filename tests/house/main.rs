@@ -13,6 +13,8 @@ mod forwards;
 mod garbage;
 mod journey;
 mod kill;
+mod nodes;
+mod outages;
 mod outside_registry;
 mod ownership;
 mod partitions;

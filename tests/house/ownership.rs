@@ -8,7 +8,13 @@ use serde_json::json;
 
 use crate::support::http::request;
 use crate::support::mail::plain;
-use crate::support::server::{House, Server};
+use crate::support::on_both_logs;
+use crate::support::server::{House, OnLog, Server};
+
+on_both_logs!(
+    no_door_shows_or_changes_what_belongs_to_another_account,
+    of_many_that_reserve_an_address_at_once_one_wins,
+);
 
 const ACCOUNTS: usize = 4;
 const RACES: usize = 10;
@@ -25,9 +31,8 @@ fn status(server: &Server, key: &str, method: &str, path: &str) -> (u16, String)
     (answer.status, answer.text())
 }
 
-#[test]
-fn no_door_shows_or_changes_what_belongs_to_another_account() {
-    let house = House::new();
+fn no_door_shows_or_changes_what_belongs_to_another_account(log: OnLog) {
+    let house = House::on(log);
     let server = house.start();
     let bob = account(&server, "bob");
     let inbox = "secret@example.org";
@@ -80,9 +85,8 @@ fn no_door_shows_or_changes_what_belongs_to_another_account() {
     assert_eq!(server.json(&format!("/api/addresses/{inbox}"))["info"], "private-note");
 }
 
-#[test]
-fn of_many_that_reserve_an_address_at_once_one_wins() {
-    let house = House::new();
+fn of_many_that_reserve_an_address_at_once_one_wins(log: OnLog) {
+    let house = House::on(log);
     let server = house.start();
     let keys: Vec<String> = (0..ACCOUNTS).map(|number| account(&server, &format!("racer{number}"))).collect();
     for race in 0..RACES {

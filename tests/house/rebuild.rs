@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::mail::plain;
-use crate::support::server::{House, Server};
+use crate::support::on_both_logs;
+use crate::support::server::{House, OnLog, Server};
+
+on_both_logs!(a_rebuild_changes_nothing_with_one_partition, a_rebuild_changes_nothing_with_three_partitions);
 
 const MAILS: usize = 120;
 const MAIL_BYTES: usize = 10 * 1024;
@@ -39,14 +42,12 @@ fn id(message: &Value) -> &str {
     message["_id"].as_str().unwrap()
 }
 
-#[test]
-fn a_rebuild_changes_nothing_with_one_partition() {
-    rebuild(&House::with_partitions(1));
+fn a_rebuild_changes_nothing_with_one_partition(log: OnLog) {
+    rebuild(&House::with_partitions_on(log, 1));
 }
 
-#[test]
-fn a_rebuild_changes_nothing_with_three_partitions() {
-    rebuild(&House::with_partitions(3));
+fn a_rebuild_changes_nothing_with_three_partitions(log: OnLog) {
+    rebuild(&House::with_partitions_on(log, 3));
 }
 
 fn rebuild(house: &House) {

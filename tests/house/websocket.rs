@@ -9,8 +9,19 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite;
 
 use crate::support::mail::plain;
-use crate::support::server::{House, Server};
+use crate::support::on_both_logs;
+use crate::support::server::{House, OnLog, Server};
 use crate::support::websocket::{Listener, Said};
+
+on_both_logs!(
+    no_frame_precedes_its_250_and_its_mail_can_be_read_at_once,
+    everybody_who_listens_gets_every_mail_and_the_memory_stays_bounded,
+    a_slow_reader_is_closed_with_a_cursor_and_resumes_without_a_gap_or_a_repeat,
+    a_cursor_is_good_after_a_restart_and_a_cursor_of_elsewhere_is_not,
+    pages_of_others_and_names_of_others_are_refused,
+    an_address_in_a_catch_all_domain_is_told_to_both_and_nothing_is_told_where_it_is_off,
+    neither_a_rebuild_nor_a_mail_that_is_brought_in_confuses_who_listens,
+);
 
 const ANN: &str = "ann@example.org";
 
@@ -29,9 +40,8 @@ fn mail(said: Said) -> Value {
     }
 }
 
-#[test]
-fn no_frame_precedes_its_250_and_its_mail_can_be_read_at_once() {
-    let house = House::new();
+fn no_frame_precedes_its_250_and_its_mail_can_be_read_at_once(log: OnLog) {
+    let house = House::on(log);
     let server = house.start();
     let mails = count_of("POSTLOG_TEST_FRAMES", 400);
     thread::scope(|scope| {
@@ -60,9 +70,9 @@ fn no_frame_precedes_its_250_and_its_mail_can_be_read_at_once() {
     assert!(server.stop().success());
 }
 
-#[test]
-fn everybody_who_listens_gets_every_mail_and_the_memory_stays_bounded() {
-    let house = House::new();
+fn everybody_who_listens_gets_every_mail_and_the_memory_stays_bounded(log: OnLog) {
+    // The order of arrival is that of one partition.
+    let house = House::with_partitions_on(log, 1);
     let server = house.start();
     let (sockets, mails) = (count_of("POSTLOG_TEST_SOCKETS", 200), 20);
     reserve(&server, ANN);
@@ -83,9 +93,8 @@ fn everybody_who_listens_gets_every_mail_and_the_memory_stays_bounded() {
     assert!(server.stop().success());
 }
 
-#[test]
-fn a_slow_reader_is_closed_with_a_cursor_and_resumes_without_a_gap_or_a_repeat() {
-    let house = House::with_partitions(3);
+fn a_slow_reader_is_closed_with_a_cursor_and_resumes_without_a_gap_or_a_repeat(log: OnLog) {
+    let house = House::with_partitions_on(log, 3);
     let server = house.start();
     reserve(&server, ANN);
     let mut slow = Listener::greeted(&server, ANN);
@@ -128,9 +137,8 @@ fn overflowed(server: &Server) -> bool {
     server.text("/metrics").lines().any(|line| line.starts_with("postlog_websocket_overflows_total "))
 }
 
-#[test]
-fn a_cursor_is_good_after_a_restart_and_a_cursor_of_elsewhere_is_not() {
-    let house = House::new();
+fn a_cursor_is_good_after_a_restart_and_a_cursor_of_elsewhere_is_not(log: OnLog) {
+    let house = House::on(log);
     let server = house.start();
     reserve(&server, ANN);
     let mut listener = Listener::greeted(&server, ANN);
@@ -155,9 +163,8 @@ fn a_cursor_is_good_after_a_restart_and_a_cursor_of_elsewhere_is_not() {
     assert!(matches!(forged.next(), Said::Closed(1008, _)));
 }
 
-#[test]
-fn pages_of_others_and_names_of_others_are_refused() {
-    let house = House::new();
+fn pages_of_others_and_names_of_others_are_refused(log: OnLog) {
+    let house = House::on(log);
     let server = house.start();
     reserve(&server, ANN);
     for origin in ["http://evil.example", "http://127.0.0.1:9"] {
@@ -177,9 +184,9 @@ fn pages_of_others_and_names_of_others_are_refused() {
     assert!(matches!(foreign.next(), Said::Closed(4403, _)));
 }
 
-#[test]
-fn an_address_in_a_catch_all_domain_is_told_to_both_and_nothing_is_told_where_it_is_off() {
-    let house = House::new();
+fn an_address_in_a_catch_all_domain_is_told_to_both_and_nothing_is_told_where_it_is_off(log: OnLog) {
+    // The order of arrival is that of one partition.
+    let house = House::with_partitions_on(log, 1);
     let server = house.start();
     server.change("PUT", "/api/admin/domains/example.net", &json!({}));
     let caught = json!({"inbox": "all@example.net", "enablews": true});
@@ -209,9 +216,8 @@ fn an_address_in_a_catch_all_domain_is_told_to_both_and_nothing_is_told_where_it
     assert_eq!(ids(&mut off, 1), [format!("{told}-0")], "what was off before was not told");
 }
 
-#[test]
-fn neither_a_rebuild_nor_a_mail_that_is_brought_in_confuses_who_listens() {
-    let house = House::new();
+fn neither_a_rebuild_nor_a_mail_that_is_brought_in_confuses_who_listens(log: OnLog) {
+    let house = House::on(log);
     let server = house.start();
     reserve(&server, ANN);
     server.deliver(&[ANN], &plain("before", 500));

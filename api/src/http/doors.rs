@@ -26,6 +26,8 @@ pub struct Doors {
     pub accounts: Arc<Follower<Table>>,
     /// What stands on the topic `schemas`.
     pub schemas: Arc<Follower<Standing>>,
+    /// Whether other nodes write to the log as well.
+    pub is_shared: bool,
     /// How far the store shows what is on the log.
     pub shown: Arc<Progress>,
     pub sealer: Sealer,

@@ -83,6 +83,7 @@ impl House {
         let incoming = Arc::new(Feeds::default());
         let what_is_missing = Arc::clone(&missing);
         let doors = Arc::new(Doors {
+            is_shared: false,
             log: as_log,
             store: store.clone(),
             accounts,

@@ -20,6 +20,9 @@ use crate::{Bounds, LogError, Result};
 /// How long to wait before a partition without a leader is asked again.
 const RETRY_WAIT: Duration = Duration::from_millis(20);
 
+/// For one question, however often it is asked again.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
 /// Which end of a partition is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -76,7 +79,11 @@ impl Inquirer {
     {
         let inquirer = Arc::clone(self);
         let asked = tokio::task::spawn_blocking(move || question(&inquirer));
-        asked.await.map_err(|cause| LogError::Unavailable(cause.to_string()))?
+        match tokio::time::timeout(ANSWER_LIMIT, asked).await {
+            Ok(answered) => answered.map_err(|cause| LogError::Unavailable(cause.to_string()))?,
+            // The library has its own limits; this one is for an answer that it has lost.
+            Err(_) => Err(LogError::Unavailable(format!("no answer came within {ANSWER_LIMIT:?}"))),
+        }
     }
 
     pub async fn bounds(self: &Arc<Self>, topic: Topic, end: End) -> Result<Vec<Bounds>> {

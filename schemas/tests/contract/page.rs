@@ -33,7 +33,9 @@ fn section(topic: Topic) -> String {
     };
     let kept = match topic.kept() {
         Kept::AsRaw => "as long as the mail in `mail.raw` that caused it".to_owned(),
-        Kept::RawRetention => "`log.retention_days` and `log.retention_bytes`; not set: as long as the store".to_owned(),
+        Kept::RawRetention => {
+            "`log.retention_days` and `log.retention_bytes`; not set: as long as the store".to_owned()
+        }
         Kept::AsStore => "as long as the store keeps mail".to_owned(),
         Kept::Days(days) => format!("{days} days"),
         Kept::ForEver => "for ever".to_owned(),
@@ -49,7 +51,9 @@ fn section(topic: Topic) -> String {
 /// How a consumer notices what it has seen already.
 const fn twice(topic: Topic) -> &'static str {
     match topic {
-        Topic::MailRaw => "a `message_id` stands here once, unless a dead letter was put back: keep the first by `message_id`.",
+        Topic::MailRaw => {
+            "a `message_id` stands here once, unless a dead letter was put back: keep the first by `message_id`."
+        }
         Topic::MailParsed => "keep the last by `message_id`.",
         Topic::MailScored => {
             "each message has a first score and perhaps later ones; the one that counts has the highest `model_sequence`, \

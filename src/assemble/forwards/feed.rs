@@ -11,7 +11,7 @@ use sinks::forward::{DueRecord, Engine};
 use tokio_util::sync::CancellationToken;
 
 use super::GROUP;
-use crate::assemble::engine::{ends, has_reached};
+use crate::assemble::places::{ends, has_reached};
 
 const BATCH: Limits = Limits { records: 1024, bytes: 4 << 20, wait: Duration::from_secs(1) };
 

@@ -14,7 +14,7 @@ use sinks::websocket::{Hub, Rendered};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::super::engine::ends;
+use super::super::places::ends;
 use super::tellable::Plan;
 
 /// What is told in one go; all of it waits for the last answer among it.

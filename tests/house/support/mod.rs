@@ -1,6 +1,7 @@
 //! What the tests need to act as users: a server of their own, clients, mail.
 
 pub mod http;
+pub mod kafka;
 pub mod log;
 pub mod mail;
 pub mod receiver;
@@ -14,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what has to happen: far more than it takes, so that a slow machine fails nothing.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// Looks again and again until `look` sees it; fails with `what` after [`PATIENCE`].
@@ -28,6 +29,29 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(GLANCE);
     }
 }
+
+/// The same promises on both logs: each is a function of the log that its house stands on.
+macro_rules! on_both_logs {
+    ($($promise:ident),+ $(,)?) => {
+        mod embedded {
+            $(
+                #[test]
+                fn $promise() {
+                    super::$promise(crate::support::server::OnLog::Embedded);
+                }
+            )+
+        }
+        mod kafka {
+            $(
+                #[test]
+                fn $promise() {
+                    super::$promise(crate::support::server::OnLog::Kafka);
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_both_logs;
 
 /// A program that the test can't do without: fails with the Debian package that has it.
 pub fn program(name: &str, package: &str) -> Command {

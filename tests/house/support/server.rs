@@ -2,9 +2,10 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,12 +15,13 @@ use tempfile::TempDir;
 
 use super::http::{self, Answer};
 use super::smtp::Smtp;
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, kafka};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_postlog");
 /// What the tests' server takes as its first key.
 pub const KEY: &str = "k_tests0123456789abcdefghij";
 
+const ALL_STAGES: &str = "ingest,processors,sinks,api";
 const LISTEN: &str = "127.0.0.1:0";
 
 /// A data folder and the settings to run on it.
@@ -33,6 +35,18 @@ pub struct House {
     pub http_listen: &'static str,
     /// Put before the program's own command line: strace, mostly.
     pub wrapper: Vec<String>,
+    /// Settings that every command on this folder has.
+    pub environment: Vec<(&'static str, String)>,
+    /// Stages that its server runs; all of them where nothing is said.
+    pub stages: &'static str,
+}
+
+/// Which log a house stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLog {
+    Embedded,
+    /// On the broker that all tests share, behind a prefix of its own.
+    Kafka,
 }
 
 /// A server that runs; it is killed when dropped.
@@ -50,18 +64,60 @@ impl House {
     pub fn new() -> Self {
         let parent = TempDir::new().unwrap();
         let data = parent.path().join("data");
-        Self { _parent: Some(parent), data, config: String::new(), http_listen: LISTEN, wrapper: Vec::new() }
+        Self { _parent: Some(parent), ..Self::at(data) }
     }
 
     /// On a folder that somebody else looks after.
-    pub fn on(data: PathBuf) -> Self {
-        Self { _parent: None, data, config: String::new(), http_listen: LISTEN, wrapper: Vec::new() }
+    pub fn at(data: PathBuf) -> Self {
+        let (config, wrapper, environment) = (String::new(), Vec::new(), Vec::new());
+        Self { _parent: None, data, config, http_listen: LISTEN, wrapper, environment, stages: ALL_STAGES }
     }
 
     pub fn with_partitions(partitions: u32) -> Self {
-        let mut house = Self::new();
+        Self::with_partitions_on(OnLog::Embedded, partitions)
+    }
+
+    pub fn with_partitions_on(log: OnLog, partitions: u32) -> Self {
+        let mut house = if log == OnLog::Kafka { Self::on_broker(kafka::shared()) } else { Self::new() };
         house.config = format!("[log]\npartitions = {partitions}\n");
         house
+    }
+
+    /// A house for a test that runs on both logs.
+    pub fn on(log: OnLog) -> Self {
+        match log {
+            OnLog::Embedded => Self::new(),
+            OnLog::Kafka => Self::with_partitions_on(log, 3),
+        }
+    }
+
+    /// On this broker, behind a prefix of its own.
+    pub fn on_broker(address: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut house = Self::new();
+        house.environment = vec![
+            ("POSTLOG_LOG", format!("kafka://{address}")),
+            ("POSTLOG_KAFKA_PREFIX", format!("t{}-{number}-", std::process::id())),
+            ("POSTLOG_SEAL_KEY", "5ea1".repeat(16)),
+        ];
+        house
+    }
+
+    /// Another node on the same log, with a data folder of its own.
+    pub fn another_node(&self) -> Self {
+        Self { config: self.config.clone(), environment: self.environment.clone(), ..Self::new() }
+    }
+
+    /// The same, with these stages.
+    pub fn another_node_with(&self, stages: &'static str) -> Self {
+        Self { stages, ..self.another_node() }
+    }
+
+    /// The same folder with another value for a setting.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.environment.retain(|(known, _)| *known != name);
+        self.environment.push((name, value.to_owned()));
     }
 
     /// A subcommand on this folder, in a clean environment.
@@ -77,6 +133,7 @@ impl House {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("POSTLOG_")) {
             command.env_remove(name);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
         command.args(arguments).env("POSTLOG_DATA_DIR", &self.data).env("POSTLOG_ADMIN_KEY", KEY);
         command.env("RUST_BACKTRACE", "1").stdin(Stdio::null());
         if !self.config.is_empty() {
@@ -101,22 +158,26 @@ impl House {
     /// The server, or what it said before it ended.
     pub fn try_start(&self) -> Result<Server, String> {
         let log = self.data.with_extension(format!("{}.log", rand::random::<u32>()));
-        let mut command = self.command(&["run", "--smtp-listen", LISTEN, "--http-listen", self.http_listen]);
-        command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let listen = ["--smtp-listen", LISTEN, "--http-listen", self.http_listen];
+        let mut command = self.command(&["run", "--stages", self.stages]);
+        command.args(listen).stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
         let mut child = command.spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());
-        let found = addresses(&lines);
+        let has = |stage: &str| self.stages.split(',').any(|one| one == stage);
+        let found = addresses(&lines, has("ingest"), has("api"));
         let Some((smtp, http)) = found else {
             let _ = child.kill();
             let status = child.wait().unwrap();
             return Err(format!("{status}: {}", fs::read_to_string(&log).unwrap_or_default()));
         };
         let server = Server { child, smtp, http, log, data: self.data.clone(), dead: false };
-        // On a full disk the server starts, and says that it is not ready.
-        eventually("ready", || {
-            let answer = http::request(http, "GET", "/readyz", &[], &[]).ok();
-            answer.filter(|answer| answer.status == 200 || answer.text().contains("has no room"))
-        });
+        if has("api") {
+            // On a full disk the server starts, and says that it is not ready.
+            eventually("ready", || {
+                let answer = http::request(http, "GET", "/readyz", &[], &[]).ok();
+                answer.filter(|answer| answer.status == 200 || answer.text().contains("has no room"))
+            });
+        }
         Ok(server)
     }
 
@@ -264,18 +325,22 @@ fn lines_of(stdout: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     receiver
 }
 
-/// The addresses in the block that is printed at start; `None` when the program ended before, or took too long.
-fn addresses(lines: &mpsc::Receiver<String>) -> Option<(SocketAddr, SocketAddr)> {
+/// The addresses in the block that is printed at start, where the stage runs; `None` when the program ended before, or
+/// took too long.
+fn addresses(lines: &mpsc::Receiver<String>, has_smtp: bool, has_http: bool) -> Option<(SocketAddr, SocketAddr)> {
+    const NOWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
     let end = Instant::now() + PATIENCE;
-    let (mut smtp, mut http) = (None, None);
+    let (mut smtp, mut http) = ((!has_smtp).then_some(NOWHERE), (!has_http).then_some(NOWHERE));
+    let mut is_ready = false;
     loop {
+        if let (Some(smtp), Some(http), true) = (smtp, http, is_ready) {
+            return Some((smtp, http));
+        }
         let line = lines.recv_timeout(end.checked_duration_since(Instant::now()).unwrap_or(Duration::ZERO)).ok()?;
+        is_ready |= line.contains("is ready");
         let is = |name: &str| line.to_ascii_lowercase().contains(name);
         let address = line.split([' ', '/', ',', '"', '\'']).find_map(|word| word.parse::<SocketAddr>().ok());
         smtp = smtp.or(address.filter(|_| is("smtp")));
         http = http.or(address.filter(|_| is("http")));
-        if let (Some(smtp), Some(http)) = (smtp, http) {
-            return Some((smtp, http));
-        }
     }
 }

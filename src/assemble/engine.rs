@@ -4,6 +4,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use ::schemas::event::ReleasedSchema;
+use ::schemas::{Standing, Topic};
 use accounts::Table;
 use anyhow::Context;
 use api::http::Doors;
@@ -13,13 +15,12 @@ use ingest::Unanswered;
 use mailstore::Upkeep as Views;
 use metrics_exporter_prometheus::PrometheusHandle;
 use processors::spam::Models;
-use schemas::{Standing, Topic};
 use sinks::store::StoreSink;
-use tokio::sync::Mutex as Gate;
+use tokio::sync::{Mutex as Gate, OnceCell};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::first_start::{first_account, settle_schemas};
+use super::first_start::first_account;
 use super::forwards::{self, Forwards};
 use super::health::{Health, watched};
 use super::own::{OwnLog, OwnStore};
@@ -33,7 +34,7 @@ use super::sweep::Sweep;
 use super::trainer::Trainer;
 use super::upkeep::Upkeep;
 use super::websocket::{Feed, Sockets};
-use super::{Listeners, folder, tables};
+use super::{Listeners, folder, registry, schemas, tables};
 use crate::config::{Settings, Stages};
 
 /// What an engine is made of, again and again.
@@ -42,6 +43,16 @@ pub struct Parts {
     pub listeners: Listeners,
     pub secrets: Secrets,
     pub metrics: PrometheusHandle,
+    /// What an outside registry said at the first start: an engine that is opened again does not ask it.
+    pub registered: OnceCell<Vec<ReleasedSchema>>,
+}
+
+impl Parts {
+    async fn outside_schemas(&self) -> anyhow::Result<Option<&[ReleasedSchema]>> {
+        let Some(settings) = &self.settings.registry else { return Ok(None) };
+        let registered = self.registered.get_or_try_init(|| registry::registered(settings)).await?;
+        Ok(Some(registered.as_slice()))
+    }
 }
 
 struct Tables {
@@ -110,7 +121,8 @@ impl Engine {
 
     /// Before anything else, since every stage looks things up in them.
     async fn start_tables(&mut self, parts: &Parts, log: &Arc<dyn Log>) -> anyhow::Result<Tables> {
-        settle_schemas(log.as_ref()).await.context("the topic schemas")?;
+        let outside = parts.outside_schemas().await?;
+        schemas::settle(log.as_ref(), outside).await.context("the topic schemas")?;
         let schemas = self.follow_schemas(log).await?;
         let stop = self.work_stop.clone();
         let accounts =

@@ -5,6 +5,7 @@ mod account;
 mod address;
 mod check;
 mod correction;
+mod dead_letters;
 mod domain;
 mod door;
 mod dump;
@@ -87,6 +88,8 @@ enum Command {
     Forward(forward::Forward),
     /// Say why a mail is where it is, or where mail for an address goes
     Explain(explain::Explain),
+    /// What could not be processed: list, show, put back, drop
+    DeadLetters(dead_letters::DeadLetters),
     /// Fold the log into new tables and put them in place of the old
     Rebuild(rebuild::Rebuild),
     /// Compute scores or routes again from the log
@@ -132,6 +135,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Key(command) => command.run(&place).await,
         Command::Forward(command) => command.run(&place).await,
         Command::Explain(command) => command.run(&place).await,
+        Command::DeadLetters(command) => command.run(&place).await,
         Command::Rebuild(command) => command.run(&place).await,
         Command::Replay(command) => command.run(&place).await,
         Command::Correction(command) => command.run(&place).await,

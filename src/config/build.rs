@@ -12,7 +12,7 @@ use sinks::guard::{Guard, Network};
 
 use super::sections::{SmtpSection, TelemetrySection};
 use super::validate::address;
-use super::{Config, Fault};
+use super::{Config, Fault, credentials};
 
 /// Of a log that is made where no number is set.
 const PARTITIONS: u32 = 1;
@@ -46,6 +46,7 @@ pub struct Settings {
     pub http_listen: SocketAddr,
     pub hosts: api::http::Hosts,
     pub origins: Vec<String>,
+    pub registry: Option<RegistrySettings>,
     pub telemetry: TelemetrySection,
 }
 
@@ -88,6 +89,20 @@ pub struct RetentionSettings {
     /// `None`: as long as the store.
     pub log_age: Option<Duration>,
     pub log_bytes: Option<u64>,
+}
+
+/// An outside schema registry.
+#[derive(Clone)]
+pub struct RegistrySettings {
+    pub url: String,
+    /// `user:password`.
+    pub credentials: Option<String>,
+}
+
+impl std::fmt::Debug for RegistrySettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistrySettings").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// Whom forwards may call, and how.
@@ -187,6 +202,7 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
         http_listen,
         hosts: hosts(&config.http.hosts, http_listen),
         origins: config.http.origins.clone(),
+        registry: registry(config)?,
         telemetry: config.telemetry.clone(),
     })
 }
@@ -236,6 +252,13 @@ fn on_kafka(config: &Config) -> Result<LogSettings, Fault> {
 fn on_kafka(_: &Config) -> Result<LogSettings, Fault> {
     let cause = "this build has no Kafka".to_owned();
     Err(Fault { key: "log.kind".to_owned(), source: None, cause })
+}
+
+fn registry(config: &Config) -> Result<Option<RegistrySettings>, Vec<Fault>> {
+    let section = &config.schema_registry;
+    let Some(url) = section.url.clone() else { return Ok(None) };
+    let credentials = credentials::read(section.credentials_file.as_deref()).map_err(|fault| vec![fault])?;
+    Ok(Some(RegistrySettings { url, credentials }))
 }
 
 fn forward(config: &Config, http_listen: SocketAddr) -> Result<ForwardSettings, Vec<Fault>> {

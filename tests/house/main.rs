@@ -5,6 +5,7 @@
 
 mod command_line;
 mod damage;
+mod dead_letters;
 mod disk_full;
 mod durability;
 mod foreign;
@@ -14,6 +15,7 @@ mod journey;
 mod kill;
 mod nodes;
 mod outages;
+mod outside_registry;
 mod ownership;
 mod partitions;
 mod private;

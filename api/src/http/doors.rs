@@ -110,6 +110,8 @@ pub struct Api {
     pub(super) streams: Arc<Semaphore>,
     /// One partial update of settings at a time: each reads, changes and writes the whole of them.
     pub(super) settings_turn: Semaphore,
+    /// One decision about dead letters at a time: each looks at what was decided before.
+    pub(super) letters_turn: Semaphore,
     /// The times of mail that is brought in.
     pub(super) arrivals: Mutex<Arrivals>,
 }
@@ -122,6 +124,7 @@ impl Api {
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             settings_turn: Semaphore::new(1),
+            letters_turn: Semaphore::new(1),
             arrivals: Mutex::default(),
         })
     }

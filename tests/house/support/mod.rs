@@ -2,8 +2,10 @@
 
 pub mod http;
 pub mod kafka;
+pub mod log;
 pub mod mail;
 pub mod receiver;
+pub mod registry;
 pub mod server;
 pub mod smtp;
 pub mod trace;

@@ -6,6 +6,7 @@ mod corrections;
 mod domains;
 mod ingest;
 mod replay;
+mod letters;
 pub(super) mod stream;
 mod upkeep;
 
@@ -24,5 +25,6 @@ pub fn routes() -> Router<Arc<Api>> {
         .merge(super::forwards::admin_routes())
         .merge(ingest::routes())
         .merge(replay::routes())
+        .merge(letters::routes())
         .merge(upkeep::routes())
 }

@@ -6,5 +6,8 @@ mod bench;
 mod broker;
 mod contract;
 mod faults;
+mod hands;
 mod nodes;
+mod process;
+mod sizes;
 mod topics;

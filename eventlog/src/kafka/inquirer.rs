@@ -13,6 +13,7 @@ use schemas::{Position, Topic};
 use tokio::sync::watch;
 
 use super::names::Names;
+use super::said::Said;
 use super::settings::KafkaSettings;
 use super::{ASK_TIMEOUT, convert};
 use crate::{Bounds, LogError, Result};
@@ -31,8 +32,8 @@ pub(super) enum End {
 
 pub(super) struct Inquirer {
     pub names: Arc<Names>,
-    committed: Arc<BaseConsumer>,
-    written: BaseConsumer,
+    committed: Arc<BaseConsumer<Said>>,
+    written: BaseConsumer<Said>,
     partitions: BTreeMap<Topic, Partition>,
     /// Consumers that are being closed.
     pub closing: watch::Sender<usize>,
@@ -42,12 +43,12 @@ impl Inquirer {
     pub fn new(
         settings: &KafkaSettings,
         names: &Arc<Names>,
-        committed: Arc<BaseConsumer>,
+        committed: Arc<BaseConsumer<Said>>,
         partitions: BTreeMap<Topic, Partition>,
     ) -> Result<Self> {
         let mut config = settings.consumer_config(&names.group("postlog-inquirer"));
         config.set("isolation.level", "read_uncommitted");
-        let written: BaseConsumer = config.create().map_err(convert::unavailable)?;
+        let written: BaseConsumer<Said> = config.create_with_context(Said).map_err(convert::unavailable)?;
         Ok(Self { names: Arc::clone(names), committed, written, partitions, closing: watch::Sender::new(0) })
     }
 
@@ -139,7 +140,7 @@ impl Inquirer {
     /// partition has no leader.
     fn offsets(
         &self,
-        client: &BaseConsumer,
+        client: &BaseConsumer<Said>,
         topic: Topic,
         time: KafkaOffset,
     ) -> Result<BTreeMap<Partition, Option<u64>>> {
@@ -159,7 +160,7 @@ impl Inquirer {
 
     fn ask_offsets(
         &self,
-        client: &BaseConsumer,
+        client: &BaseConsumer<Said>,
         topic: Topic,
         time: KafkaOffset,
     ) -> std::result::Result<BTreeMap<Partition, Option<u64>>, KafkaError> {

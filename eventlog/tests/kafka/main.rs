@@ -9,5 +9,6 @@ mod faults;
 mod hands;
 mod nodes;
 mod process;
+mod secure;
 mod sizes;
 mod topics;

@@ -77,7 +77,12 @@ pub async fn poll(member: &mut dyn Member, count: usize) -> Vec<Record> {
 
 /// Waits until this many different values stand on the topic.
 pub async fn until_seen(log: &KafkaLog, topic: Topic, wanted: usize) {
-    let from: Vec<_> = (0..PARTITIONS).map(|partition| Position::new(topic, partition, 0)).collect();
+    until_seen_in(log, topic, PARTITIONS, wanted).await;
+}
+
+/// The same on a log of so many partitions.
+pub async fn until_seen_in(log: &KafkaLog, topic: Topic, partitions: Partition, wanted: usize) {
+    let from: Vec<_> = (0..partitions).map(|partition| Position::new(topic, partition, 0)).collect();
     let mut tail = log.tail(&from).await.unwrap();
     let mut seen = HashSet::new();
     while seen.len() < wanted {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use eventlog::kafka::KafkaLog;
 use eventlog::runner::{BatchLimits, Poison, RunSettings, Stage, run_group};
-use eventlog::{Limits, Log, Member, Result};
+use eventlog::{Limits, Log, Member, Result, Tail};
 use schemas::record::Partition;
 use schemas::{NewRecord, Position, Record, Topic};
 use tokio::task::JoinHandle;
@@ -83,22 +83,45 @@ pub async fn until_seen(log: &KafkaLog, topic: Topic, wanted: usize) {
 /// The same on a log of so many partitions.
 pub async fn until_seen_in(log: &KafkaLog, topic: Topic, partitions: Partition, wanted: usize) {
     let from: Vec<_> = (0..partitions).map(|partition| Position::new(topic, partition, 0)).collect();
-    let mut tail = log.tail(&from).await.unwrap();
+    let mut tail = tail_at_last(log, &from).await;
     let mut seen = HashSet::new();
     while seen.len() < wanted {
-        seen.extend(tail.poll(&POLL).await.unwrap().into_iter().filter_map(|record| record.value));
+        match tail.poll(&POLL).await {
+            Ok(records) => seen.extend(records.into_iter().filter_map(|record| record.value)),
+            Err(error) if error.is_transient() => tail = tail_at_last(log, &from).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A broker that has just come back may not answer yet.
+async fn tail_at_last(log: &KafkaLog, from: &[Position]) -> Box<dyn Tail> {
+    let deadline = Instant::now() + AT_MOST;
+    loop {
+        match log.tail(from).await {
+            Ok(tail) => return tail,
+            Err(error) => assert!(error.is_transient() && Instant::now() < deadline, "{error}"),
+        }
     }
 }
 
 /// How often each value stands on the topic, once there are as many different ones as wanted.
 pub async fn values(log: &KafkaLog, topic: Topic, wanted: usize) -> BTreeMap<String, usize> {
     let from: Vec<_> = (0..PARTITIONS).map(|partition| Position::new(topic, partition, 0)).collect();
-    let mut tail = log.tail(&from).await.unwrap();
+    let mut tail = tail_at_last(log, &from).await;
     let mut seen = BTreeMap::new();
     let deadline = Instant::now() + AT_MOST;
     // What is doubled may come behind the last that was missing: it is read on until nothing comes.
     loop {
-        let polled = tail.poll(&POLL).await.unwrap();
+        let polled = match tail.poll(&POLL).await {
+            // It is counted from the beginning again.
+            Err(error) if error.is_transient() => {
+                seen.clear();
+                tail = tail_at_last(log, &from).await;
+                Vec::new()
+            }
+            polled => polled.unwrap(),
+        };
         if polled.is_empty() && seen.len() >= wanted {
             return seen;
         }

@@ -16,7 +16,7 @@ use super::bench::BrokerBench;
 
 pub const PARTITIONS: Partition = 3;
 pub const FACTS: Topic = Topic::MailParsed;
-const AT_MOST: Duration = Duration::from_secs(90);
+const AT_MOST: Duration = Duration::from_secs(120);
 const POLL: Limits = Limits { records: 1000, bytes: 1 << 20, wait: Duration::from_millis(200) };
 
 /// One fact a record, in its partition; each takes this long.

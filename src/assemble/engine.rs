@@ -259,6 +259,7 @@ impl Engine {
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
             settings: parts.settings.forward.clone(),
+            is_shared: self.log.is_shared(),
         };
         let (health, stop) = (Arc::clone(&self.health), self.calls_stop.clone());
         self.calls.spawn(watched("deliveries", forwards.deliver(stop.clone()), health, stop));

@@ -53,6 +53,8 @@ impl Parts {
     }
 }
 
+/// What every stage looks things up in.
+#[derive(Clone)]
 struct Tables {
     accounts: Arc<Follower<Table>>,
     models: Arc<Follower<Models>>,
@@ -145,7 +147,8 @@ impl Engine {
     async fn start_stages(&mut self, parts: &Parts) -> anyhow::Result<()> {
         let log = self.log.log();
         self.watch_broker();
-        let Tables { accounts, models, schemas } = self.start_tables(parts, &log).await?;
+        let tables = self.start_tables(parts, &log).await?;
+        let Tables { accounts, models, schemas } = tables.clone();
         let (gate, turn) = (Arc::new(Gate::new(())), Arc::new(Gate::new(())));
         let stages = parts.settings.stages;
         if stages.processors || stages.sinks {
@@ -166,7 +169,7 @@ impl Engine {
                 let (rebuilt, under_way) = (Arc::clone(&store), Gate::new(()));
                 let operations = Rebuild { log: Arc::clone(&log), store: rebuilt, gate, turn, under_way };
                 let sockets = self.start_sockets(&log, &store, &accounts, &unanswered).await?;
-                let doors = self.doors_of(parts, &log, store, accounts, schemas, operations, sockets);
+                let doors = self.doors_of(parts, &log, store, tables, operations, sockets);
                 let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
                 self.spawn_door("api", serving);
             }
@@ -287,8 +290,7 @@ impl Engine {
         parts: &Parts,
         log: &Arc<dyn Log>,
         store: Arc<dyn Views>,
-        accounts: Arc<Follower<Table>>,
-        schemas: Arc<Follower<Standing>>,
+        tables: Tables,
         operations: Rebuild,
         sockets: Sockets,
     ) -> Doors {
@@ -297,8 +299,8 @@ impl Engine {
         Doors {
             log: Arc::clone(log),
             store,
-            accounts,
-            schemas,
+            accounts: tables.accounts,
+            schemas: tables.schemas,
             is_shared: self.log.is_shared(),
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),

@@ -55,6 +55,8 @@ impl Parts {
     }
 }
 
+/// What every stage looks things up in.
+#[derive(Clone)]
 struct Tables {
     accounts: Arc<Follower<Table>>,
     models: Arc<Follower<Models>>,
@@ -147,7 +149,8 @@ impl Engine {
     async fn start_stages(&mut self, parts: &Parts) -> anyhow::Result<()> {
         let log = self.log.log();
         self.watch_broker();
-        let Tables { accounts, models, schemas } = self.start_tables(parts, &log).await?;
+        let tables = self.start_tables(parts, &log).await?;
+        let Tables { accounts, models, schemas } = tables.clone();
         let (gate, turn) = (Arc::new(Gate::new(())), Arc::new(Gate::new(())));
         let stages = parts.settings.stages;
         if stages.processors || stages.sinks {
@@ -182,7 +185,7 @@ impl Engine {
                     under_way: Gate::new(()),
                 };
                 let sockets = self.start_sockets(&log, &store, &accounts, &unanswered).await?;
-                let doors = self.doors_of(parts, &log, store, accounts, schemas, operations, replays, sockets);
+                let doors = self.doors_of(parts, &log, store, tables, operations, replays, sockets);
                 let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
                 self.spawn_door("api", serving);
             }
@@ -304,8 +307,7 @@ impl Engine {
         parts: &Parts,
         log: &Arc<dyn Log>,
         store: Arc<dyn Views>,
-        accounts: Arc<Follower<Table>>,
-        schemas: Arc<Follower<Standing>>,
+        tables: Tables,
         operations: Rebuild,
         replays: Replay,
         sockets: Sockets,
@@ -315,9 +317,9 @@ impl Engine {
         Doors {
             log: Arc::clone(log),
             store,
-            accounts,
+            accounts: tables.accounts,
+            schemas: tables.schemas,
             is_shared: self.log.is_shared(),
-            schemas,
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
             settings: api::http::Settings {

@@ -10,9 +10,10 @@ use eventlog::runner::{BatchLimits, RunSettings};
 use sinks::forward::Limits;
 use sinks::guard::{Guard, Network};
 
+use super::registry::RegistrySettings;
 use super::sections::{SmtpSection, TelemetrySection};
 use super::validate::address;
-use super::{Config, Fault, credentials};
+use super::{Config, Fault, registry};
 
 /// Of a log that is made where no number is set.
 const PARTITIONS: u32 = 1;
@@ -89,20 +90,6 @@ pub struct RetentionSettings {
     /// `None`: as long as the store.
     pub log_age: Option<Duration>,
     pub log_bytes: Option<u64>,
-}
-
-/// An outside schema registry.
-#[derive(Clone)]
-pub struct RegistrySettings {
-    pub url: String,
-    /// `user:password`.
-    pub credentials: Option<String>,
-}
-
-impl std::fmt::Debug for RegistrySettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RegistrySettings").field("url", &self.url).finish_non_exhaustive()
-    }
 }
 
 /// Whom forwards may call, and how.
@@ -202,7 +189,7 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
         http_listen,
         hosts: hosts(&config.http.hosts, http_listen),
         origins: config.http.origins.clone(),
-        registry: registry(config)?,
+        registry: registry::build(&config.schema_registry)?,
         telemetry: config.telemetry.clone(),
     })
 }
@@ -252,13 +239,6 @@ fn on_kafka(config: &Config) -> Result<LogSettings, Fault> {
 fn on_kafka(_: &Config) -> Result<LogSettings, Fault> {
     let cause = "this build has no Kafka".to_owned();
     Err(Fault { key: "log.kind".to_owned(), source: None, cause })
-}
-
-fn registry(config: &Config) -> Result<Option<RegistrySettings>, Vec<Fault>> {
-    let section = &config.schema_registry;
-    let Some(url) = section.url.clone() else { return Ok(None) };
-    let credentials = credentials::read(section.credentials_file.as_deref()).map_err(|fault| vec![fault])?;
-    Ok(Some(RegistrySettings { url, credentials }))
 }
 
 fn forward(config: &Config, http_listen: SocketAddr) -> Result<ForwardSettings, Vec<Fault>> {

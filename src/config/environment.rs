@@ -13,7 +13,7 @@ const OTHERS: [&str; 6] = [
     "POSTLOG_SEAL_KEY",
     "POSTLOG_URL",
     "POSTLOG_KEY",
-    super::credentials::CREDENTIALS,
+    super::registry::CREDENTIALS,
 ];
 
 /// Every variable that begins as ours do and is none.

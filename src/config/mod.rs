@@ -5,17 +5,18 @@ mod admin_key;
 mod brokers;
 mod build;
 mod client;
-mod credentials;
 mod environment;
 mod key;
 mod read;
 pub mod reference;
+mod registry;
 mod seal_key;
 mod sections;
 mod validate;
 
-pub use build::{ForwardSettings, LogSettings, RegistrySettings, RetentionSettings, Settings, Stages};
+pub use build::{ForwardSettings, LogSettings, RetentionSettings, Settings, Stages};
 pub use read::Sources;
+pub use registry::RegistrySettings;
 pub use sections::Config;
 
 use std::fmt;
@@ -57,7 +58,7 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
     faults.extend(validate::validate(&config));
     faults.extend(admin_key::fault(&sources.environment, config.top.admin_key_file.as_deref()));
     let credentials = config.schema_registry.credentials_file.as_deref();
-    faults.extend(credentials::fault(&sources.environment, credentials));
+    faults.extend(registry::fault(&sources.environment, credentials));
     faults.extend(seal_key::fault(&sources.environment, config.top.seal_key_file.as_deref()));
     if !faults.is_empty() {
         return Err(Faults(faults));

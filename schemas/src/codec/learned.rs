@@ -33,7 +33,9 @@ impl Learned {
     }
 }
 
-static LEARNED: LazyLock<RwLock<HashMap<(Topic, i32), Arc<Learned>>>> = LazyLock::new(RwLock::default);
+type Known = HashMap<(Topic, i32), Arc<Learned>>;
+
+static LEARNED: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
 
 /// Makes values of this topic with this id readable, from now on and in the whole process. The same schema twice is
 /// fine; another schema under an id that is taken is not, nor one that the newest schema of its topic can't be read

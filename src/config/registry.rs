@@ -1,17 +1,39 @@
-//! As whom an outside schema registry is asked: `user:password`, from the environment or a file, never from the
-//! configuration itself.
+//! An outside schema registry: where it is, and as whom it is asked (`user:password`, from the environment or a file,
+//! never from the configuration itself).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 
 use super::Fault;
+use super::sections::SchemaRegistrySection;
 
 /// In the environment: the credentials themselves.
 pub const CREDENTIALS: &str = "POSTLOG_SCHEMA_REGISTRY_CREDENTIALS";
 /// Of the file's first line.
 const MAX_LINE_BYTES: u64 = 4096;
 
-/// What is wrong with them.
+/// A registry that is to be used.
+#[derive(Clone)]
+pub struct RegistrySettings {
+    pub url: String,
+    /// `user:password`.
+    pub credentials: Option<String>,
+}
+
+impl fmt::Debug for RegistrySettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistrySettings").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+pub fn build(section: &SchemaRegistrySection) -> Result<Option<RegistrySettings>, Vec<Fault>> {
+    let Some(url) = section.url.clone() else { return Ok(None) };
+    let credentials = read(section.credentials_file.as_deref()).map_err(|fault| vec![fault])?;
+    Ok(Some(RegistrySettings { url, credentials }))
+}
+
+/// What is wrong with the credentials.
 pub fn fault(environment: &BTreeMap<String, String>, file: Option<&str>) -> Option<Fault> {
     let fault = |key: &str, cause: String| Some(Fault { key: key.to_owned(), source: None, cause });
     if let Some(text) = environment.get(CREDENTIALS) {
@@ -25,7 +47,7 @@ pub fn fault(environment: &BTreeMap<String, String>, file: Option<&str>) -> Opti
 }
 
 /// The credentials, where there are some.
-pub fn read(file: Option<&str>) -> Result<Option<String>, Fault> {
+fn read(file: Option<&str>) -> Result<Option<String>, Fault> {
     if let Ok(text) = std::env::var(CREDENTIALS) {
         return Ok(Some(text.trim().to_owned()));
     }

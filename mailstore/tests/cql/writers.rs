@@ -69,6 +69,7 @@ async fn two_writers_of_the_same_partitions_end_where_one_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_thaws_changes_nothing() {
     let server = shared().await;
+    let mut stopped_in_the_middle = 0;
     for seed in 0..3 * SEEDS {
         let mut chance = Chance::seeded(1000 + seed);
         let log = Arc::new(ModelLog::default());
@@ -87,6 +88,7 @@ async fn a_writer_that_thaws_changes_nothing() {
             () = proxy.closed() => false,
             () = async { while !fold.is_finished() { tokio::task::yield_now().await } } => true,
         };
+        stopped_in_the_middle += u64::from(!has_ended);
         // Of it the other one knows nothing, and it goes further.
         mail_by_chance(&log, &mut chance, 12, 1);
         let other = CqlStore::open(&settings, "log").await.unwrap();
@@ -99,6 +101,7 @@ async fn a_writer_that_thaws_changes_nothing() {
         let expected = reference(&log, Some(&retention)).await;
         assert_eq!(dump(&*other).await, expected, "seed {seed}, had ended before: {has_ended}");
     }
+    assert!(stopped_in_the_middle >= SEEDS, "too few were frozen: {stopped_in_the_middle}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,28 +1,48 @@
 //! How a row is written: a version byte, then MessagePack with named fields, so that a row written by an older
 //! program reads with defaults for what it lacks. A body's own business: it never leaves the store.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::row::Row;
-use crate::{Result, StoreError};
+use crate::{Entry, Result, StoreError};
 
 const VERSION: u8 = 1;
 
 pub fn encode(row: &Row) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(1024);
-    bytes.push(VERSION);
-    rmp_serde::encode::write_named(&mut bytes, row)
-        .map_err(|error| StoreError::Damaged(format!("a row can't be written: {error}")))?;
-    Ok(bytes)
+    write("a row", row)
 }
 
 pub fn decode(bytes: &[u8]) -> Result<Row> {
+    read("a row", bytes)
+}
+
+/// An entry as a list of a body that keeps them whole has it.
+pub fn encode_entry(entry: &Entry) -> Result<Vec<u8>> {
+    write("an entry", entry)
+}
+
+pub fn decode_entry(bytes: &[u8]) -> Result<Entry> {
+    read("an entry", bytes)
+}
+
+fn write(what: &str, value: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(1024);
+    bytes.push(VERSION);
+    rmp_serde::encode::write_named(&mut bytes, value)
+        .map_err(|error| StoreError::Damaged(format!("{what} can't be written: {error}")))?;
+    Ok(bytes)
+}
+
+fn read<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T> {
     match bytes.split_first() {
-        Some((&VERSION, row)) => {
-            rmp_serde::from_slice(row).map_err(|error| StoreError::Damaged(format!("a row can't be read: {error}")))
+        Some((&VERSION, value)) => {
+            rmp_serde::from_slice(value).map_err(|error| StoreError::Damaged(format!("{what} can't be read: {error}")))
         }
         Some((version, _)) => {
-            Err(StoreError::Damaged(format!("a row is of version {version}, which is not known here")))
+            Err(StoreError::Damaged(format!("{what} is of version {version}, which is not known here")))
         }
-        None => Err(StoreError::Damaged("a row is empty".to_owned())),
+        None => Err(StoreError::Damaged(format!("{what} is empty"))),
     }
 }
 

@@ -3,9 +3,13 @@
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+#[cfg(feature = "cql")]
+pub mod cql;
+mod dump;
 pub mod embedded;
 mod encoding;
 pub mod message;
+mod rebuilt;
 mod row;
 mod telemetry;
 mod views;

@@ -1,30 +1,19 @@
-//! Every view as canonical JSON lines. No place on the log and no generation is in it, so the dump of a store is the
-//! same before and after a rebuild. Lines are made while they are read; nothing is collected.
+//! The lines of a dump, made while the tables are read; nothing is collected.
 
 use std::sync::Arc;
 
 use fjall::{Readable, Snapshot};
 use schemas::EntryId;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::tables::{Tables, read_counts};
 use super::{blocking, damaged, failed};
-use crate::{Entry, Result, StoreError, Totals, encoding, views};
+use crate::dump::Line;
+use crate::{Entry, Result, StoreError, encoding, views};
 
 /// Lines that wait for the reader.
 const QUEUE_LINES: usize = 64;
-
-#[derive(Serialize)]
-#[serde(tag = "view", rename_all = "lowercase")]
-enum Line<'a> {
-    Message { id: &'a str, sha256: Option<String>, entries: &'a [Entry] },
-    Counts { inbox: &'a str, messages: u64, unread: u64 },
-    Inbox { inbox: &'a str, id: &'a str },
-    Starred { account: &'a str, id: &'a str },
-    Totals(Totals),
-}
 
 pub async fn dump(tables: Arc<Tables>, line: &mut (dyn FnMut(String) -> std::io::Result<()> + Send)) -> Result<()> {
     let (sender, mut receiver) = mpsc::channel(QUEUE_LINES);
@@ -102,7 +91,8 @@ impl Dump {
     }
 
     fn send(&self, line: &Line<'_>) -> Result<()> {
-        let text = serde_json::to_string(line).map_err(|error| StoreError::Damaged(error.to_string()))?;
-        self.sender.blocking_send(text).map_err(|_| StoreError::Unavailable("the dump was broken off".to_owned()))
+        self.sender
+            .blocking_send(line.text()?)
+            .map_err(|_| StoreError::Unavailable("the dump was broken off".to_owned()))
     }
 }

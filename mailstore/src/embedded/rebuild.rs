@@ -5,13 +5,12 @@ use std::sync::{Arc, PoisonError, Weak};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::PersistMode;
-use schemas::record::{Offset, Partition};
-use schemas::{EntryId, MessageId, Position, Topic};
+use schemas::{EntryId, MessageId, Position};
 
 use super::edit::Edit;
-use super::tables::{self, Ledger, Shared, Tables};
+use super::tables::{self, Shared, Tables};
 use super::{GENERATION_KEY, Inner, blocking, failed, read};
-use crate::row::Row;
+use crate::rebuilt::{carried_row, check_caught_up, nothing_is_built};
 use crate::{Counts, Entry, Fact, ListQuery, Result, Store, StoreError, encoding, views};
 
 /// Rows carried over in one batch.
@@ -56,11 +55,6 @@ impl Inner {
             let building = self.building.lock().unwrap_or_else(PoisonError::into_inner);
             building.as_ref().map(|building| Arc::clone(&building.tables)).ok_or_else(nothing_is_built)?
         };
-        let starts: Vec<(Partition, Offset)> = raw_before
-            .iter()
-            .filter(|place| place.topic == Topic::MailRaw)
-            .map(|place| (place.partition, place.offset))
-            .collect();
         let mut carried = 0;
         let mut rows = self.current.load_full().rows.iter();
         loop {
@@ -71,7 +65,7 @@ impl Inner {
                 let (key, value) = guard.into_inner().map_err(failed)?;
                 looked_at += 1;
                 let id = views::read_id(&key).ok_or_else(|| super::damaged("a row's key"))?;
-                if let Some(row) = carried_row(encoding::decode(&value)?, &starts) {
+                if let Some(row) = carried_row(encoding::decode(&value)?, raw_before) {
                     carried += u64::from(row.shown().next().is_some());
                     let is_gone = row.gone;
                     edit.row(&id)?.merge(row);
@@ -98,7 +92,7 @@ impl Inner {
         {
             let mut ledger = previous.writer();
             let mut next_ledger = next.writer();
-            let empty = check_caught_up(&ledger, &next_ledger)?;
+            let empty = check_caught_up(&ledger.positions, &next_ledger.positions)?;
             Edit::new(&next).commit(&mut next_ledger, &empty)?;
             drop(next_ledger);
             self.shared.meta.insert(GENERATION_KEY, next.generation.to_string()).map_err(failed)?;
@@ -121,49 +115,6 @@ pub fn drop_all_but(shared: &Shared, generation: u64) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Of a message that the log has given up, everything; of the others what no log tells: what the sweep removed.
-fn carried_row(row: Row, starts: &[(Partition, Offset)]) -> Option<Row> {
-    let place = row.raw_place()?;
-    let given_up = starts.iter().any(|(start_of, start)| *start_of == place.partition && place.offset < *start);
-    if given_up {
-        return (!row.gone).then_some(row);
-    }
-    if row.swept.is_empty() && !row.gone {
-        return None;
-    }
-    Some(Row {
-        partition: row.partition,
-        raw_offset: Some(place.offset),
-        swept: row.swept,
-        gone: row.gone,
-        ..Row::default()
-    })
-}
-
-/// The old positions of the partitions in which the new tables have none.
-fn check_caught_up(previous: &Ledger, next: &Ledger) -> Result<Vec<Position>> {
-    if next.positions.is_empty() && !previous.positions.is_empty() {
-        return Err(StoreError::Unavailable("nothing is folded into the rebuilt tables".to_owned()));
-    }
-    let mut empty = Vec::new();
-    for ((topic, partition), offset) in &previous.positions {
-        match next.positions.get(&(*topic, *partition)) {
-            Some(reached) if reached < offset => {
-                let cause =
-                    format!("the rebuilt tables stand at {reached} of {topic}/{partition}, those in use at {offset}");
-                return Err(StoreError::Unavailable(cause));
-            }
-            Some(_) => {}
-            None => empty.push(Position::new(*topic, *partition, *offset)),
-        }
-    }
-    Ok(empty)
-}
-
-fn nothing_is_built() -> StoreError {
-    StoreError::Unavailable("no rebuild is under way".to_owned())
 }
 
 #[async_trait]

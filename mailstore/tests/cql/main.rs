@@ -1,0 +1,8 @@
+//! The body on CQL against a real Cassandra, which this program starts and stops.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod contract;
+mod faults;
+mod proxy;
+mod server;
+mod writers;

@@ -142,3 +142,20 @@ pub trait Tail: Send {
     /// As [`Member::positions`]. At the end of a partition it is the end, whatever stands there last.
     fn positions(&self) -> Vec<Position>;
 }
+
+/// A log whose readers share its partitions among them.
+#[async_trait]
+pub trait Shares: Log {
+    /// Joins a group for its share of these topics' partitions. Positions are not the group's: whoever is given a
+    /// partition goes on where `starts` says, or at the earliest record where it says nothing. The partitions of
+    /// [`Tail::positions`] are those that the reader has now; they change as others come and go, and what it reads
+    /// after it was frozen, others may have read meanwhile.
+    async fn share(&self, group: &str, topics: &[Topic], starts: std::sync::Arc<dyn Starts>) -> Result<Box<dyn Tail>>;
+}
+
+/// Positions that are kept elsewhere than on the log.
+#[async_trait]
+pub trait Starts: Send + Sync + 'static {
+    /// As they stand now.
+    async fn positions(&self) -> Result<Vec<Position>>;
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemas::record::{Offset, Partition};
 use schemas::{Position, Topic};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 type Places = BTreeMap<(Topic, Partition), Offset>;
 
@@ -13,11 +13,13 @@ type Places = BTreeMap<(Topic, Partition), Offset>;
 #[derive(Debug)]
 pub struct Progress {
     places: watch::Sender<Places>,
+    /// Told when somebody begins to wait.
+    begun: Notify,
 }
 
 impl Progress {
     pub fn new() -> Self {
-        Self { places: watch::Sender::new(Places::new()) }
+        Self { places: watch::Sender::new(Places::new()), begun: Notify::new() }
     }
 
     /// What lies before these positions is done.
@@ -37,12 +39,28 @@ impl Progress {
 
     /// Waits until what lies before `position` is done: `false` when that has not come within the limit.
     pub async fn reach(&self, position: Position, limit: Duration) -> bool {
-        let mut places = self.places.subscribe();
-        let reached = places.wait_for(|places| {
+        let is_reached = |places: &Places| {
             let place = places.get(&(position.topic, position.partition)).copied().unwrap_or(0);
             place >= position.offset
-        });
-        matches!(tokio::time::timeout(limit, reached).await, Ok(Ok(_)))
+        };
+        if is_reached(&self.places.borrow()) {
+            return true;
+        }
+        let mut places = self.places.subscribe();
+        self.begun.notify_one();
+        matches!(tokio::time::timeout(limit, places.wait_for(is_reached)).await, Ok(Ok(_)))
+    }
+
+    /// Whether somebody waits now.
+    pub fn is_awaited(&self) -> bool {
+        self.places.receiver_count() > 0
+    }
+
+    /// Returns when somebody waits: for the one who asks elsewhere how far it has come.
+    pub async fn awaited(&self) {
+        while !self.is_awaited() {
+            self.begun.notified().await;
+        }
     }
 
     pub fn positions(&self) -> Vec<Position> {
@@ -82,6 +100,26 @@ mod tests {
         let progress = Progress::new();
         progress.advance(&[Position::new(Topic::MailRaw, 0, 6)]);
         assert!(!progress.reach(Position::new(Topic::MailRaw, 0, 7), SOON).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_elsewhere_hears_of_the_first_who_waits() {
+        let progress = Arc::new(Progress::new());
+        assert!(!progress.is_awaited());
+        let asking = tokio::spawn({
+            let progress = Arc::clone(&progress);
+            async move { progress.awaited().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!asking.is_finished());
+        let waiting = tokio::spawn({
+            let progress = Arc::clone(&progress);
+            async move { progress.reach(Position::new(Topic::MailRaw, 0, 1), SOON).await }
+        });
+        asking.await.unwrap();
+        progress.advance(&[Position::new(Topic::MailRaw, 0, 1)]);
+        assert!(waiting.await.unwrap() && !progress.is_awaited());
+        assert!(progress.reach(Position::new(Topic::MailRaw, 0, 1), Duration::ZERO).await, "nobody has to wait");
     }
 
     #[test]

@@ -37,7 +37,9 @@ impl Engine {
                 tokio::time::sleep(GLANCE).await;
             }
         }
-        if self.store.views().is_some() && self.stages.need_store() {
+        // What others fold is theirs to wait for.
+        let is_others = self.log.is_shared() && self.store.is_shared();
+        if self.store.views().is_some() && self.stages.need_store() && !is_others {
             for end in ends(log.as_ref(), &TOPICS).await? {
                 while !self.shown.reach(end, DRAIN_LIMIT).await {}
             }

@@ -8,14 +8,13 @@ use ::schemas::event::ReleasedSchema;
 use ::schemas::{Standing, Topic};
 use accounts::Table;
 use anyhow::Context;
-use api::http::Doors;
-use eventlog::runner::{BatchLimits, project, run_group};
+use api::http::{Doors, Probes};
+use eventlog::runner::run_group;
 use eventlog::{Follower, Log, Progress};
 use ingest::Unanswered;
 use mailstore::Upkeep as Views;
 use metrics_exporter_prometheus::PrometheusHandle;
 use processors::spam::Models;
-use sinks::store::StoreSink;
 use tokio::sync::{Mutex as Gate, OnceCell};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -24,15 +23,12 @@ use super::first_start::first_account;
 use super::forwards::{self, Forwards};
 use super::health::{Health, watched};
 use super::own::{OwnLog, OwnStore};
-use super::projection::{StoreProjection, TOPICS};
 use super::rebuild::Rebuild;
 use super::replay::Replay;
 use super::secrets::Secrets;
 use super::stage::{GROUP, Processors};
-#[cfg(feature = "kafka")]
-use super::sweep::Sweep;
+use super::storing::Gates;
 use super::trainer::Trainer;
-use super::upkeep::Upkeep;
 use super::websocket::{Feed, Sockets};
 use super::{Listeners, folder, registry, schemas, tables};
 use crate::config::{Settings, Stages};
@@ -151,7 +147,7 @@ impl Engine {
         self.watch_broker();
         let tables = self.start_tables(parts, &log).await?;
         let Tables { accounts, models, schemas } = tables.clone();
-        let (gate, turn) = (Arc::new(Gate::new(())), Arc::new(Gate::new(())));
+        let gates = Gates::default();
         let stages = parts.settings.stages;
         if stages.processors || stages.sinks {
             forwards::begin(log.as_ref()).await.context("the place of the forwards")?;
@@ -168,14 +164,12 @@ impl Engine {
         }
         let unanswered = Arc::new(Unanswered::default());
         if let Some(store) = self.store.views().filter(|_| stages.need_store()) {
-            self.start_store_sink(&log, &store, Arc::clone(&gate), Arc::clone(&schemas));
-            self.start_upkeep(parts, Arc::clone(&turn));
+            self.start_storing(&store, &gates, &schemas, &parts.settings.retention);
             if stages.sinks {
                 self.start_forwards(parts, &log, &store, Arc::clone(&accounts));
             }
             if let Some(listener) = parts.listeners.http()? {
-                let (rebuilt, under_way) = (Arc::clone(&store), Gate::new(()));
-                let operations = Rebuild { log: Arc::clone(&log), store: rebuilt, gate, turn, under_way };
+                let operations = Rebuild::new(&log, &store, &gates);
                 let replays = Replay {
                     log: Arc::clone(&log),
                     store: Arc::clone(&store),
@@ -198,7 +192,20 @@ impl Engine {
             let serving = ingest::serve(listener, log, settings, unanswered, self.doors_stop.clone());
             self.spawn_door("ingest", serving);
         }
+        if let Some(listener) = parts.listeners.probes()? {
+            let router = api::http::probes(self.probes_of(parts));
+            self.spawn_door("probes", api::http::serve(listener, router, self.doors_stop.clone()));
+        }
         Ok(())
+    }
+
+    fn probes_of(&self, parts: &Parts) -> Probes {
+        let (metrics, health) = (parts.metrics.clone(), Arc::clone(&self.health));
+        let (own_log, own_store) = (self.log.clone(), self.store.clone());
+        Probes {
+            metrics: Box::new(move || metrics.render()),
+            ready: Box::new(move || health.missing_with(&own_log, &own_store)),
+        }
     }
 
     /// For `/readyz`, where the log lies with others.
@@ -228,21 +235,6 @@ impl Engine {
         );
     }
 
-    fn start_store_sink(
-        &mut self,
-        log: &Arc<dyn Log>,
-        store: &Arc<dyn Views>,
-        gate: Arc<Gate<()>>,
-        schemas: Arc<Follower<Standing>>,
-    ) {
-        let sink = StoreSink::new(Arc::clone(store));
-        let projection = Arc::new(StoreProjection { log: Arc::clone(log), sink, gate, schemas });
-        let (log, stop, shown) = (Arc::clone(log), self.work_stop.clone(), Arc::clone(&self.shown));
-        self.spawn_work("sinks", async move {
-            project(log, &TOPICS, projection, BatchLimits::default(), None, Some(shown), stop).await
-        });
-    }
-
     fn start_forwards(
         &mut self,
         parts: &Parts,
@@ -266,25 +258,6 @@ impl Engine {
         };
         let (health, stop) = (Arc::clone(&self.health), self.calls_stop.clone());
         self.calls.spawn(watched("deliveries", forwards.deliver(stop.clone()), health, stop));
-    }
-
-    fn start_upkeep(&mut self, parts: &Parts, turn: Arc<Gate<()>>) {
-        let (stop, has_processors) = (self.work_stop.clone(), self.stages.processors);
-        let (log, store, retention) = (self.log.clone(), self.store.clone(), parts.settings.retention.clone());
-        self.spawn_work("upkeep", async move {
-            match (log, store) {
-                (OwnLog::Embedded(log), OwnStore::Embedded(store)) => {
-                    Upkeep { log, store, retention, has_processors, turn }.run(&stop).await;
-                }
-                #[cfg(feature = "kafka")]
-                (OwnLog::Kafka(log, _), OwnStore::Embedded(store)) => {
-                    Sweep { log, store, retention, turn }.run(&stop).await;
-                }
-                // Without a store there is nothing to remove.
-                (_, OwnStore::None) => stop.cancelled().await,
-            }
-            Ok::<(), std::convert::Infallible>(())
-        });
     }
 
     /// Before the doors open, so that nothing comes between.
@@ -312,7 +285,7 @@ impl Engine {
         replays: Replay,
         sockets: Sockets,
     ) -> Doors {
-        let (metrics, health, own_log) = (parts.metrics.clone(), Arc::clone(&self.health), self.log.clone());
+        let Probes { metrics, ready } = self.probes_of(parts);
         let message_bytes = self.log.largest_mail(parts.settings.smtp.message_bytes);
         Doors {
             log: Arc::clone(log),
@@ -332,8 +305,8 @@ impl Engine {
             operations: Arc::new(operations),
             replays: Arc::new(replays),
             incoming: Arc::new(sockets),
-            metrics: Box::new(move || metrics.render()),
-            ready: Box::new(move || health.missing_with(&own_log)),
+            metrics,
+            ready,
             shutdown: self.doors_stop.clone(),
         }
     }
@@ -347,7 +320,7 @@ impl Engine {
         self.doors.spawn(watched(name, serving, health, stop));
     }
 
-    fn spawn_work<E: std::fmt::Display + Send + 'static>(
+    pub(super) fn spawn_work<E: std::fmt::Display + Send + 'static>(
         &mut self,
         name: &'static str,
         working: impl Future<Output = Result<(), E>> + Send + 'static,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::own::OwnLog;
+use super::own::{OwnLog, OwnStore};
 
 /// Which stages have ended though nobody asked them to, and why.
 #[derive(Default)]
@@ -20,11 +20,12 @@ impl Health {
         ended.iter().map(|(stage, cause)| format!("{stage} has stopped: {cause}")).collect()
     }
 
-    /// With what the log says of itself: a server that refuses every mail is not ready.
-    pub fn missing_with(&self, log: &OwnLog) -> Vec<String> {
+    /// With what log and store say of themselves: a server that refuses every mail, or shows none, is not ready.
+    pub fn missing_with(&self, log: &OwnLog, store: &OwnStore) -> Vec<String> {
         let mut missing = self.missing();
         if missing.is_empty() {
             missing.extend(log.refuses());
+            missing.extend(store.refuses());
         }
         missing
     }

@@ -92,10 +92,10 @@ async fn until_worth_a_try(parts: &Parts, backoff: &mut Backoff) {
     }
 }
 
-/// Brokers may take their time to come up, and whoever comes meanwhile is told so. `None` when the server was asked to
+/// Servers may take their time to come up, and whoever comes meanwhile is told so. `None` when the server was asked to
 /// stop before they did.
 async fn first_engine(parts: &Parts, stop: &CancellationToken) -> anyhow::Result<Option<Engine>> {
-    if !parts.settings.log.is_shared() {
+    if !parts.settings.log.is_shared() && !parts.settings.store.is_shared() {
         return Ok(Some(Engine::open(parts).await?));
     }
     let opened = CancellationToken::new();
@@ -186,8 +186,14 @@ fn announce(parts: &Parts, server: &ServerFile, new_key: Option<&str>) {
     if let Some(http) = server.http {
         block += &format!("  HTTP  http://{http}\n");
     }
+    if let Some(probes) = server.probes {
+        block += &format!("  how   http://{probes}/readyz\n");
+    }
     if let Some(place) = parts.settings.log.place() {
         block += &format!("  log   {place}\n");
+    }
+    if let Some(place) = parts.settings.store.place() {
+        block += &format!("  store {place}\n");
     }
     block += &format!("  data  {}\n", folder.display());
     match new_key {

@@ -16,6 +16,8 @@ const SERVER_FILE: &str = "server.json";
 pub struct Listeners {
     smtp: Option<TcpListener>,
     http: Option<TcpListener>,
+    /// Where a process without HTTP says how it is.
+    probes: Option<TcpListener>,
 }
 
 /// Who serves a data folder, and where.
@@ -25,6 +27,9 @@ pub struct ServerFile {
     pub version: String,
     pub smtp: Option<SocketAddr>,
     pub http: Option<SocketAddr>,
+    /// Where `/readyz` and `/metrics` are, when HTTP is not served.
+    #[serde(default)]
+    pub probes: Option<SocketAddr>,
 }
 
 impl Listeners {
@@ -32,15 +37,14 @@ impl Listeners {
         let bind = |wanted: bool, key: &str, address: SocketAddr| {
             let bound = wanted.then(|| bind(address)).transpose();
             bound.with_context(|| {
-                let name = key.replace('.', "-");
-                format!(
-                    "{key}: can't listen on {address}; choose another address by --{name} (port 0 picks a free one)"
-                )
+                let advice = format!("choose another address by --set {key}=… (port 0 picks a free one)");
+                format!("{key}: can't listen on {address}; {advice}")
             })
         };
         Ok(Self {
             smtp: bind(settings.stages.ingest, "smtp.listen", settings.smtp_listen)?,
             http: bind(settings.stages.api, "http.listen", settings.http_listen)?,
+            probes: bind(!settings.stages.api, "telemetry.listen", settings.probes_listen)?,
         })
     }
 
@@ -52,6 +56,10 @@ impl Listeners {
         self.http.as_ref().map(again).transpose()
     }
 
+    pub fn probes(&self) -> anyhow::Result<Option<tokio::net::TcpListener>> {
+        self.probes.as_ref().map(again).transpose()
+    }
+
     pub fn file(&self) -> ServerFile {
         let address = |listener: &Option<TcpListener>| listener.as_ref().and_then(|bound| bound.local_addr().ok());
         ServerFile {
@@ -59,6 +67,7 @@ impl Listeners {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             smtp: address(&self.smtp),
             http: address(&self.http),
+            probes: address(&self.probes),
         }
     }
 }

@@ -4,6 +4,8 @@
 
 #[cfg(feature = "kafka")]
 mod broker;
+#[cfg(feature = "cql")]
+mod cluster;
 mod damage;
 mod ending;
 mod engine;
@@ -27,6 +29,7 @@ mod schemas;
 mod secrets;
 mod stage;
 mod stand_in;
+mod storing;
 #[cfg(feature = "kafka")]
 mod sweep;
 mod tables;

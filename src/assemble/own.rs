@@ -10,6 +10,8 @@ use mailstore::embedded::EmbeddedStore;
 
 #[cfg(feature = "kafka")]
 use super::broker::Broker;
+#[cfg(feature = "cql")]
+use super::cluster::Cluster;
 
 #[derive(Clone)]
 pub enum OwnLog {
@@ -24,6 +26,8 @@ pub enum OwnStore {
     #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "the embedded log always has one"))]
     None,
     Embedded(Arc<EmbeddedStore>),
+    #[cfg(feature = "cql")]
+    Cql(Arc<mailstore::cql::CqlStore>, Arc<Cluster>),
 }
 
 /// Whoever still holds log and store after their owner has let go.
@@ -96,6 +100,26 @@ impl OwnStore {
         match self {
             Self::None => None,
             Self::Embedded(store) => Some(Arc::<EmbeddedStore>::clone(store)),
+            #[cfg(feature = "cql")]
+            Self::Cql(store, _) => Some(Arc::<mailstore::cql::CqlStore>::clone(store)),
+        }
+    }
+
+    /// Whether other nodes may read and write it.
+    pub const fn is_shared(&self) -> bool {
+        match self {
+            Self::None | Self::Embedded(_) => false,
+            #[cfg(feature = "cql")]
+            Self::Cql(..) => true,
+        }
+    }
+
+    /// Why nothing can be read now.
+    pub fn refuses(&self) -> Option<String> {
+        match self {
+            Self::None | Self::Embedded(_) => None,
+            #[cfg(feature = "cql")]
+            Self::Cql(_, cluster) => cluster.missing(),
         }
     }
 
@@ -103,6 +127,8 @@ impl OwnStore {
         match self {
             Self::None => None,
             Self::Embedded(store) => Some(store),
+            #[cfg(feature = "cql")]
+            Self::Cql(..) => None,
         }
     }
 }

@@ -24,8 +24,8 @@ const HTTP: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConn
 
 /// Answers at both doors until `shutdown`.
 pub async fn stand_in(listeners: &Listeners, shutdown: &CancellationToken) -> anyhow::Result<()> {
-    let (smtp, http) = (listeners.smtp()?, listeners.http()?);
-    tokio::join!(at_door(smtp, false, shutdown), at_door(http, true, shutdown));
+    let (smtp, http, probes) = (listeners.smtp()?, listeners.http()?, listeners.probes()?);
+    tokio::join!(at_door(smtp, false, shutdown), at_door(http, true, shutdown), at_door(probes, true, shutdown));
     Ok(())
 }
 

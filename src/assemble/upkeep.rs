@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use eventlog::embedded::EmbeddedLog;
 use eventlog::{Limits, Log};
-use mailstore::{Retention, StoreError, Upkeep as _};
+use mailstore::{Retention, StoreError};
 use schemas::topic::Kept;
 use schemas::{Event, Position, Topic, codec};
 use tokio::sync::Mutex;
@@ -28,7 +28,9 @@ const ONE: Limits = Limits { records: 1, bytes: 0, wait: Duration::ZERO };
 
 pub struct Upkeep {
     pub log: Arc<EmbeddedLog>,
-    pub store: Arc<mailstore::embedded::EmbeddedStore>,
+    pub store: Arc<dyn mailstore::Upkeep>,
+    /// The same, where it refers to bytes on the log.
+    pub by_reference: Option<Arc<mailstore::embedded::EmbeddedStore>>,
     pub retention: RetentionSettings,
     pub has_processors: bool,
     /// Held by whoever rebuilds or removes: not both at once.
@@ -89,6 +91,8 @@ impl Upkeep {
     /// The oldest whole segments of which the store keeps nothing any more: deleted mail gives its room back, whatever
     /// retention says.
     async fn truncate_unneeded(&self) -> Result<(), UpkeepError> {
+        // Where the bytes are copied, the log keeps them for other reasons.
+        let Some(store) = &self.by_reference else { return Ok(()) };
         let bounds = self.log.bounds(Topic::MailRaw).await?;
         let starts: Vec<Position> =
             bounds.iter().map(|bounds| Position::new(Topic::MailRaw, bounds.partition, bounds.earliest)).collect();
@@ -98,7 +102,7 @@ impl Upkeep {
         if self.log.whole_segments(&ends).is_empty() {
             return Ok(());
         }
-        let needed = self.store.needed_from(&starts).await?;
+        let needed = store.needed_from(&starts).await?;
         let unneeded = self.had_by_all(self.log.whole_segments(&needed)).await?;
         if !unneeded.is_empty() {
             // Rows of what was removed still name their places on the log.
@@ -117,7 +121,7 @@ impl Upkeep {
         if !self.has_processors {
             return Ok(Vec::new());
         }
-        let stored = within(expired, &mailstore::Store::positions(self.store.as_ref()).await?);
+        let stored = within(expired, &self.store.positions().await?);
         Ok(within(stored, &self.log.committed(GROUP).await?))
     }
 
@@ -127,7 +131,7 @@ impl Upkeep {
         let raw = self.log.bounds(Topic::MailRaw).await?;
         let starts: Vec<Position> =
             raw.iter().map(|bounds| Position::new(Topic::MailRaw, bounds.partition, bounds.earliest)).collect();
-        let stored = mailstore::Store::positions(self.store.as_ref()).await?;
+        let stored = self.store.positions().await?;
         let told = self.log.committed(forwards::GROUP).await?;
         for topic in Topic::ALL.into_iter().filter(|topic| topic.kept() == Kept::AsRaw) {
             for bounds in self.log.bounds(topic).await? {
@@ -182,7 +186,7 @@ impl Upkeep {
                 before_ms = records.first().map_or(before_ms, |record| before_ms.min(record.timestamp_ms));
             }
         }
-        let stored = mailstore::Store::positions(self.store.as_ref()).await?;
+        let stored = self.store.positions().await?;
         let goes = within(self.log.offsets_at(Topic::MailActions, before_ms).await?, &stored);
         if !goes.is_empty() {
             self.log.truncate(&goes).await?;

@@ -134,8 +134,9 @@ impl Door {
         call: impl AsyncFnOnce(&Self) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         if reach.url.is_none() {
-            let folder = place.settings(Vec::new())?.data_dir;
-            if is_empty(&folder) {
+            let settings = place.settings(Vec::new())?;
+            let (folder, is_elsewhere) = (settings.data_dir, settings.log.is_shared());
+            if !is_elsewhere && is_empty(&folder) {
                 let folder = folder.display();
                 return Err(anyhow!("there is no data in {folder}: name the folder by --data-dir").into());
             }

@@ -20,6 +20,7 @@ mod replay;
 mod run;
 mod screen;
 mod spam;
+mod store;
 mod tail;
 
 use std::path::PathBuf;
@@ -100,6 +101,8 @@ enum Command {
     Spam(spam::Spam),
     /// Write every view as JSON lines
     Dump(dump::Dump),
+    /// Bring the tables of a store on CQL up to date
+    Store(store::Store),
     /// Print the reference of the configuration (docs/config.md)
     #[command(hide = true)]
     Reference,
@@ -141,6 +144,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Correction(command) => command.run(&place).await,
         Command::Spam(command) => command.run(&place).await,
         Command::Dump(command) => command.run(&place).await,
+        Command::Store(command) => command.run(&place).await,
         Command::Reference => screen::print(&crate::config::reference::page()),
     }
 }

@@ -29,25 +29,16 @@ pub struct Ready {
     json: bool,
 }
 
-/// Whom to ask.
-enum Server {
-    At(String),
-    None,
-    /// It runs without the stage api: it will never answer.
-    Mute,
-}
-
 impl Ready {
     pub async fn run(self, place: &Place) -> Result<(), Failure> {
         let folder = place.settings(Vec::new())?.data_dir;
         let look = async || match self.server(&folder) {
-            Server::At(url) => ask_ready(url.trim_end_matches('/')).await,
-            Server::None => Err(vec![format!("no server runs on {}", folder.display())]),
-            Server::Mute => Err(vec![mute(&folder)]),
+            Some(url) => ask_ready(url.trim_end_matches('/')).await,
+            None => Err(vec![format!("no server runs on {}", folder.display())]),
         };
         let waiting = async {
             let mut looked = look().await;
-            while self.wait && looked.is_err() && !matches!(self.server(&folder), Server::Mute) {
+            while self.wait && looked.is_err() {
                 tokio::time::sleep(GLANCE).await;
                 looked = look().await;
             }
@@ -61,15 +52,13 @@ impl Ready {
         self.tell(looked)
     }
 
-    fn server(&self, folder: &Path) -> Server {
-        if let Some(url) = &self.url {
-            return Server::At(url.clone());
-        }
-        match ServerFile::read(folder) {
-            Some(ServerFile { http: Some(address), .. }) => Server::At(format!("http://{address}")),
-            Some(ServerFile { http: None, .. }) => Server::Mute,
-            None => Server::None,
-        }
+    /// Whom to ask. A process without the API answers this one question elsewhere.
+    fn server(&self, folder: &Path) -> Option<String> {
+        let on_folder = || {
+            let server = ServerFile::read(folder)?;
+            server.http.or(server.probes).map(|address| format!("http://{address}"))
+        };
+        self.url.clone().or_else(on_folder)
     }
 
     fn tell(&self, looked: Result<(), Vec<String>>) -> Result<(), Failure> {
@@ -82,8 +71,4 @@ impl Ready {
         }
         if missing.is_empty() { Ok(()) } else { Err(Failure::NotReady(format!("not ready: {}", missing.join("; ")))) }
     }
-}
-
-fn mute(folder: &Path) -> String {
-    format!("the server on {} runs without the stage api, so it can't be asked", folder.display())
 }

@@ -23,8 +23,8 @@ pub struct Run {
     /// An outside schema registry, whose ids values are to carry, such as http://registry.example.com:8081
     #[arg(long, value_name = "URL", env = "POSTLOG_SCHEMA_REGISTRY_URL")]
     schema_registry: Option<String>,
-    /// Which store is used [default: embedded]
-    #[arg(long, value_name = "KIND", env = "POSTLOG_STORE")]
+    /// Which store is used: embedded, or cql://host:port,host:port/keyspace [default: embedded]
+    #[arg(long, value_name = "STORE", env = "POSTLOG_STORE")]
     store: Option<String>,
     /// A file whose first line becomes the first account's API key; POSTLOG_ADMIN_KEY gives the key itself
     #[arg(long, value_name = "FILE", env = "POSTLOG_ADMIN_KEY_FILE")]

@@ -13,7 +13,8 @@ pub fn parse(text: &str) -> Result<String, String> {
     }
 }
 
-fn is_broker(text: &str) -> bool {
+/// Whether it is host:port.
+pub fn is_broker(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
     let is_v6 = host.starts_with('[') && host.ends_with(']');

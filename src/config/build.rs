@@ -38,6 +38,7 @@ pub struct Settings {
     pub seal_key_file: Option<PathBuf>,
     pub seal_key_lost: bool,
     pub log: LogSettings,
+    pub store: StoreSettings,
     pub database: DatabaseSettings,
     pub processors: RunSettings,
     pub retention: RetentionSettings,
@@ -48,6 +49,8 @@ pub struct Settings {
     pub hosts: api::http::Hosts,
     pub origins: Vec<String>,
     pub registry: Option<RegistrySettings>,
+    /// For a process without HTTP of its own.
+    pub probes_listen: SocketAddr,
     pub telemetry: TelemetrySection,
 }
 
@@ -78,6 +81,35 @@ impl LogSettings {
     /// Whether several nodes may stand on it.
     pub const fn is_shared(&self) -> bool {
         !matches!(self, Self::Embedded { .. })
+    }
+}
+
+/// Which store.
+#[derive(Clone, Debug)]
+pub enum StoreSettings {
+    /// In the data folder.
+    Embedded,
+    #[cfg(feature = "cql")]
+    Cql {
+        settings: mailstore::cql::CqlSettings,
+        /// How long the start waits for a server.
+        start_wait: Duration,
+    },
+}
+
+impl StoreSettings {
+    /// Where it is, if not in the data folder.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Embedded => None,
+            #[cfg(feature = "cql")]
+            Self::Cql { settings, .. } => Some(format!("cql://{}/{}", settings.nodes.join(","), settings.keyspace)),
+        }
+    }
+
+    /// Whether several nodes may read and write the same one.
+    pub const fn is_shared(&self) -> bool {
+        !matches!(self, Self::Embedded)
     }
 }
 
@@ -145,12 +177,14 @@ impl Stages {
         if is_shared {
             return faults;
         }
+        let change = "name every stage here, or set log.kind to kafka://… so that other processes can run the others";
         let alone = "the embedded log is used by one process, so no other can";
         if self.api && !self.sinks {
-            faults.push(format!("api shows what sinks writes, and without it no change would show; {alone} run it"));
+            let cause = "api shows what sinks writes, and without it no change would show";
+            faults.push(format!("{cause}; {alone} run it: {change}"));
         }
         if self.sinks && !self.processors {
-            faults.push(format!("sinks stores what processors concludes; {alone} run it"));
+            faults.push(format!("sinks stores what processors concludes; {alone} run it: {change}"));
         }
         faults
     }
@@ -170,6 +204,7 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
         seal_key_file: config.top.seal_key_file.as_ref().map(PathBuf::from),
         seal_key_lost: config.top.seal_key_lost,
         log: log(config)?,
+        store: super::cql::build(config).map_err(|fault| vec![fault])?,
         database: DatabaseSettings {
             cache_bytes: config.log.cache_bytes,
             journal_bytes: config.log.journal_bytes,
@@ -190,6 +225,7 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
         hosts: hosts(&config.http.hosts, http_listen),
         origins: config.http.origins.clone(),
         registry: registry::build(&config.schema_registry)?,
+        probes_listen: listen("telemetry.listen", &config.telemetry.listen)?,
         telemetry: config.telemetry.clone(),
     })
 }

@@ -5,6 +5,7 @@ mod admin_key;
 mod brokers;
 mod build;
 mod client;
+mod cql;
 mod environment;
 mod key;
 mod read;
@@ -14,7 +15,7 @@ mod seal_key;
 mod sections;
 mod validate;
 
-pub use build::{ForwardSettings, LogSettings, RetentionSettings, Settings, Stages};
+pub use build::{ForwardSettings, LogSettings, RetentionSettings, Settings, Stages, StoreSettings};
 pub use read::Sources;
 pub use registry::RegistrySettings;
 pub use sections::Config;

@@ -72,6 +72,7 @@ fn typed(mut table: Table, faults: &mut Vec<Fault>) -> Config {
         log: section(take("log"), "log.", faults),
         kafka: section(take("kafka"), "kafka.", faults),
         store: section(take("store"), "store.", faults),
+        cql: section(take("cql"), "cql.", faults),
         smtp: section(take("smtp"), "smtp.", faults),
         http: section(take("http"), "http.", faults),
         processors: section(take("processors"), "processors.", faults),

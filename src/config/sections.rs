@@ -12,6 +12,7 @@ pub struct Config {
     pub kafka: KafkaSection,
     pub schema_registry: SchemaRegistrySection,
     pub store: StoreSection,
+    pub cql: CqlSection,
     pub smtp: SmtpSection,
     pub http: HttpSection,
     pub processors: ProcessorsSection,
@@ -40,6 +41,7 @@ impl Config {
                 keys: SchemaRegistrySection::keys(),
             },
             Section { name: "store", about: StoreSection::ABOUT, keys: StoreSection::keys() },
+            Section { name: "cql", about: CqlSection::ABOUT, keys: CqlSection::keys() },
             Section { name: "smtp", about: SmtpSection::ABOUT, keys: SmtpSection::keys() },
             Section { name: "http", about: HttpSection::ABOUT, keys: HttpSection::keys() },
             Section { name: "processors", about: ProcessorsSection::ABOUT, keys: ProcessorsSection::keys() },
@@ -141,12 +143,35 @@ section! {
 section! {
     /// What is read back: inboxes, messages, flags.
     StoreSection("store") {
-        /// Which store is used. This build has `embedded`.
+        /// Which store is used: `embedded`, or the servers of a Cassandra or ScyllaDB and a keyspace, such as
+        /// `cql://one:9042,two:9042/postlog`. On the embedded log one process uses it; on Kafka any number do.
         kind: String = "embedded".to_owned(),
         /// Mail that is older goes, unless it is starred. Not set: it stays.
         retention_days: Option<u32> = None,
         /// The oldest mail that is not starred goes while the mail kept is larger than this. Not set: no limit.
         retention_bytes: Option<u64> = None,
+    }
+}
+
+section! {
+    /// The store on CQL, where `store.kind` names its servers.
+    CqlSection("cql") {
+        /// How often the keyspace is kept, when it is made: a number for every data centre, or `dc1:3,dc2:2`. Not set:
+        /// as often as servers are named, 3 times at most.
+        replication: Option<String> = None,
+        /// The name to log in with. `POSTLOG_CQL_PASSWORD` gives the password.
+        user: Option<String> = None,
+        /// A file whose first line is the password, in place of `POSTLOG_CQL_PASSWORD`.
+        password_file: Option<String> = None,
+        /// Whether the start makes the keyspace, and takes the steps that its tables lack. Otherwise
+        /// `postlog store migrate` does, and a store that lacks some is refused.
+        migrate: bool = true,
+        /// How long one try of a statement may take.
+        request_seconds: u32 = 5,
+        /// Statements under way at a time; more wait.
+        in_flight: usize = 128,
+        /// How long the start waits for a server.
+        start_wait_seconds: u32 = 60,
     }
 }
 
@@ -243,5 +268,8 @@ section! {
         log: String = "info".to_owned(),
         /// How it is written: `human`, `json`, or `auto` (human on a terminal, JSON otherwise).
         format: String = "auto".to_owned(),
+        /// Where a process without the stage `api` answers `/livez`, `/readyz` and `/metrics`, which stand beside the
+        /// API otherwise. Port 0 picks a free one, which `DATA/server.json` names.
+        listen: String = "127.0.0.1:0".to_owned(),
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::build::Stages;
-use super::{Config, Fault, brokers};
+use super::{Config, Fault, brokers, cql};
 
 /// Twice this, and some KiB, is the log's largest record: a dead letter may have to hold a whole one.
 pub const LARGEST_MESSAGE_BYTES: u64 = 30 << 20;
@@ -29,6 +29,7 @@ pub fn validate(config: &Config) -> Vec<Fault> {
     check.range("processors.batch_records", config.processors.batch_records as u64, 1, 100_000);
     check.range("processors.batch_bytes", config.processors.batch_bytes as u64, 1, 1 << 30);
     check.range("processors.workers", config.processors.workers as u64, 0, 1024);
+    check.address("telemetry.listen", &config.telemetry.listen);
     let format = &config.telemetry.format;
     if !["auto", "human", "json"].contains(&format.as_str()) {
         check.fault("telemetry.format", format!("it must be auto, human or json, not {format:?}"));
@@ -82,8 +83,11 @@ fn check_top(config: &Config, check: &mut Check) {
 }
 
 fn check_log_and_store(config: &Config, check: &mut Check) {
-    if config.store.kind != "embedded" {
-        check.fault("store.kind", format!("this build has embedded only, not {:?}", config.store.kind));
+    if let Some(cause) = cql::kind_fault(&config.store.kind) {
+        check.fault("store.kind", cause);
+    }
+    if cql::is_cql(config) {
+        check_cql(config, check);
     }
     let log = &config.log;
     if is_kafka(config) {
@@ -137,6 +141,20 @@ fn check_kafka(config: &Config, check: &mut Check) {
     for (name, cause) in kafka.client.faults() {
         check.fault("kafka.client", format!("{name}: {cause}"));
     }
+}
+
+fn check_cql(config: &Config, check: &mut Check) {
+    let section = &config.cql;
+    if let Some(replication) = section.replication.as_deref().filter(|text| !cql::is_replication(text)) {
+        let cause = format!("it must be a number, or data centres as in dc1:3,dc2:2, not {replication:?}");
+        check.fault("cql.replication", cause);
+    }
+    if section.password_file.is_some() && section.user.is_none() {
+        check.fault("cql.user", "a password is given, and no name to log in with");
+    }
+    check.range("cql.request_seconds", section.request_seconds.into(), 1, 60);
+    check.range("cql.in_flight", section.in_flight as u64, 1, 10_000);
+    check.range("cql.start_wait_seconds", section.start_wait_seconds.into(), 0, MOST_SECONDS.into());
 }
 
 fn check_forward(config: &Config, check: &mut Check) {

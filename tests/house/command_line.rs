@@ -313,7 +313,7 @@ fn commands_that_only_read_make_no_folder() {
 }
 
 #[test]
-fn ready_says_that_a_server_without_the_stage_api_can_not_be_asked() {
+fn a_server_without_the_stage_api_says_whether_it_is_ready_and_how_it_is() {
     let house = House::new();
     let mut child = house
         .command(&["run", "--stages", "ingest,processors", "--smtp-listen", "127.0.0.1:0"])
@@ -323,11 +323,15 @@ fn ready_says_that_a_server_without_the_stage_api_can_not_be_asked() {
         .unwrap();
     eventually("the server's file", || house.data.join("server.json").exists().then_some(()));
     let output = house.command(&["ready", "--wait"]).output().unwrap();
+    let server: Value = serde_json::from_str(&fs::read_to_string(house.data.join("server.json")).unwrap()).unwrap();
+    let probes = server["probes"].as_str().unwrap().parse().unwrap();
+    let answers = ["/livez", "/readyz", "/metrics", "/api/me"]
+        .map(|path| crate::support::http::request(probes, "GET", path, &[], &[]).unwrap());
     crate::support::server::signal(child.id(), "TERM");
     child.wait().unwrap();
-    let text = text_of(&output);
-    assert_eq!(output.status.code(), Some(3), "{text}");
-    assert!(text.contains("api") && !text.contains("no server runs"), "{text}");
+    assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+    assert_eq!(answers.each_ref().map(|answer| answer.status), [200, 200, 200, 404]);
+    assert!(answers[2].text().contains("postlog_"), "{}", answers[2].text());
 }
 
 #[test]

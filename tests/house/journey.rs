@@ -1,14 +1,14 @@
 //! The journey of a mail, from a client's `MAIL FROM` to everything that the API says of it, with one partition and
-//! with three, on both logs.
+//! with three, on both logs and with both stores.
 
 use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::mail::{plain, rich};
-use crate::support::on_both_logs;
+use crate::support::on_every_ground;
 use crate::support::server::{House, OnLog, Server};
 
-on_both_logs!(
+on_every_ground!(
     a_mail_goes_all_the_way_with_one_partition,
     a_mail_goes_all_the_way_with_three_partitions,
     a_restart_keeps_everything,

@@ -24,6 +24,7 @@ mod purge;
 mod rebuild;
 mod replay;
 mod rooms;
+mod scale;
 mod spam;
 mod support;
 mod websocket;

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::mail::plain;
-use crate::support::on_both_logs;
+use crate::support::on_every_ground;
 use crate::support::server::{House, OnLog, Server};
 
-on_both_logs!(a_rebuild_changes_nothing_with_one_partition, a_rebuild_changes_nothing_with_three_partitions);
+on_every_ground!(a_rebuild_changes_nothing_with_one_partition, a_rebuild_changes_nothing_with_three_partitions);
 
 const MAILS: usize = 120;
 const MAIL_BYTES: usize = 10 * 1024;

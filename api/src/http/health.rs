@@ -11,14 +11,23 @@ use axum::routing::get;
 use serde::Serialize;
 
 use super::answer;
-use super::doors::Api;
 
-pub fn routes() -> Router<Arc<Api>> {
+/// What a process says of itself, whichever stages it runs.
+pub struct Probes {
+    /// The metrics in Prometheus' text format.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// What is missing before it does its work; empty when all is well.
+    pub ready: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+}
+
+/// Everything that a process without the API answers.
+pub fn routes<S: Clone + Send + Sync + 'static>(probes: Probes) -> Router<S> {
     Router::new()
         .route("/", get(root))
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .with_state(Arc::new(probes))
 }
 
 #[derive(Serialize)]
@@ -52,12 +61,12 @@ struct Ready {
     missing: Vec<String>,
 }
 
-async fn ready(State(api): State<Arc<Api>>) -> Response {
-    let missing = (api.doors.ready)();
+async fn ready(State(probes): State<Arc<Probes>>) -> Response {
+    let missing = (probes.ready)();
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     answer::json_with(status, &Ready { ready: missing.is_empty(), missing })
 }
 
-async fn metrics(State(api): State<Arc<Api>>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (api.doors.metrics)()).into_response()
+async fn metrics(State(probes): State<Arc<Probes>>) -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (probes.metrics)()).into_response()
 }

@@ -51,6 +51,7 @@ use axum::Router;
 use axum::routing::any;
 
 pub use doors::{Doors, Hosts, OperationError, Operations, RebuildStep, Settings};
+pub use health::Probes;
 pub use present::shown;
 pub use serve::{Connections, serve, serve_within};
 pub use socket::{Ask, Incoming, Listening, Next, NotListening, render};
@@ -78,12 +79,22 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .nest("/api", resources)
         .merge(socket::routes())
         .merge(registry::routes())
-        .merge(health::routes())
+        .merge(health::routes(probes_of(&api)))
         .fallback(any(unknown))
         .method_not_allowed_fallback(not_allowed)
         .layer(axum::middleware::from_fn(metric::measure))
         .with_state(Arc::clone(&api));
     tolerant::around(api, routes)
+}
+
+/// What a process without the API answers: how it is, and nothing of any mail.
+pub fn probes(probes: Probes) -> Router {
+    health::routes(probes).fallback(any(unknown)).method_not_allowed_fallback(not_allowed)
+}
+
+fn probes_of(api: &Arc<Api>) -> Probes {
+    let (metrics, ready) = (Arc::clone(&api.doors), Arc::clone(&api.doors));
+    Probes { metrics: Box::new(move || (metrics.metrics)()), ready: Box::new(move || (ready.ready)()) }
 }
 
 async fn unknown() -> ApiError {

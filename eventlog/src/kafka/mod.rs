@@ -11,6 +11,7 @@ mod queue;
 mod reader;
 mod said;
 mod settings;
+mod shared;
 mod tail;
 mod topics;
 mod transactor;
@@ -36,7 +37,7 @@ pub use settings::KafkaSettings;
 
 pub use client::client_fault;
 
-use crate::{Bounds, Log, LogError, LogId, Member, Result, Tail, metric};
+use crate::{Bounds, Log, LogError, LogId, Member, Result, Shares, Starts, Tail, metric};
 
 /// How long a question to the broker may take.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -167,6 +168,13 @@ impl Log for KafkaLog {
                 convert::positions(&inquirer.names, &found)
             })
             .await
+    }
+}
+
+#[async_trait]
+impl Shares for KafkaLog {
+    async fn share(&self, group: &str, topics: &[Topic], starts: Arc<dyn Starts>) -> Result<Box<dyn Tail>> {
+        Ok(Box::new(shared::SharedTail::join(&self.settings, &self.inquirer, group, topics, starts)?))
     }
 }
 

@@ -97,7 +97,7 @@ impl Following {
                 self.measure_lag(&places).await;
                 continue;
             }
-            if is_news && !self.apply(records, &moved, shutdown).await? {
+            if is_news && !apply(self.projection.as_ref(), records, &moved, shutdown).await? {
                 return Ok(());
             }
             for position in &moved {
@@ -140,32 +140,6 @@ impl Following {
         Ok(Some(places))
     }
 
-    /// `false` when the shutdown came before it could be applied.
-    async fn apply(
-        &self,
-        records: Vec<Record>,
-        positions: &[Position],
-        shutdown: &CancellationToken,
-    ) -> Result<bool, ProjectError> {
-        let mut backoff = Backoff::default();
-        loop {
-            match self.projection.apply(records.clone(), positions).await {
-                Ok(()) => return Ok(true),
-                Err(ProjectionError::Stop(cause)) => {
-                    tracing::error!(projection = self.projection.name(), cause, "a projection stops");
-                    return Err(ProjectError::Stopped(cause));
-                }
-                Err(ProjectionError::Later(cause)) => {
-                    tracing::warn!(projection = self.projection.name(), cause, "a projection tries again");
-                }
-            }
-            tokio::select! {
-                () = shutdown.cancelled() => return Ok(false),
-                () = backoff.wait() => {}
-            }
-        }
-    }
-
     fn is_done(&self, places: &Places) -> bool {
         let Some(until) = &self.until else { return false };
         until.iter().all(|position| {
@@ -177,6 +151,32 @@ impl Following {
     fn tell(&self, positions: &[Position]) {
         if let Some(progress) = &self.progress {
             progress.advance(positions);
+        }
+    }
+}
+
+/// Applies it, however long that takes; `false` when the shutdown came before.
+pub(super) async fn apply(
+    projection: &dyn Projection,
+    records: Vec<Record>,
+    positions: &[Position],
+    shutdown: &CancellationToken,
+) -> Result<bool, ProjectError> {
+    let mut backoff = Backoff::default();
+    loop {
+        match projection.apply(records.clone(), positions).await {
+            Ok(()) => return Ok(true),
+            Err(ProjectionError::Stop(cause)) => {
+                tracing::error!(projection = projection.name(), cause, "a projection stops");
+                return Err(ProjectError::Stopped(cause));
+            }
+            Err(ProjectionError::Later(cause)) => {
+                tracing::warn!(projection = projection.name(), cause, "a projection tries again");
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(false),
+            () = backoff.wait() => {}
         }
     }
 }

@@ -11,4 +11,5 @@ mod nodes;
 mod process;
 mod secure;
 mod sizes;
+mod shares;
 mod topics;

@@ -1,11 +1,13 @@
 //! What the tests need to act as users: a server of their own, clients, mail.
 
+pub mod cassandra;
 pub mod http;
 pub mod kafka;
 pub mod log;
 pub mod mail;
 pub mod receiver;
 pub mod registry;
+pub mod scripted;
 pub mod server;
 pub mod smtp;
 pub mod trace;
@@ -52,6 +54,30 @@ macro_rules! on_both_logs {
     };
 }
 pub(crate) use on_both_logs;
+
+/// The same on both logs with both stores.
+macro_rules! on_every_ground {
+    ($($promise:ident),+ $(,)?) => {
+        crate::support::on_both_logs!($($promise),+);
+        mod embedded_and_cassandra {
+            $(
+                #[test]
+                fn $promise() {
+                    super::$promise(crate::support::server::OnLog::EmbeddedAndCassandra);
+                }
+            )+
+        }
+        mod kafka_and_cassandra {
+            $(
+                #[test]
+                fn $promise() {
+                    super::$promise(crate::support::server::OnLog::KafkaAndCassandra);
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_every_ground;
 
 /// A program that the test can't do without: fails with the Debian package that has it.
 pub fn program(name: &str, package: &str) -> Command {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::http::{self, Answer};
 use super::smtp::Smtp;
-use super::{PATIENCE, eventually, kafka};
+use super::{PATIENCE, cassandra, eventually, kafka};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_postlog");
 /// What the tests' server takes as its first key.
@@ -41,12 +41,15 @@ pub struct House {
     pub stages: &'static str,
 }
 
-/// Which log a house stands on.
+/// Which log a house stands on, and which store where that is not the embedded one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnLog {
     Embedded,
     /// On the broker that all tests share, behind a prefix of its own.
     Kafka,
+    /// With a keyspace of its own on the Cassandra that all tests share.
+    EmbeddedAndCassandra,
+    KafkaAndCassandra,
 }
 
 /// A server that runs; it is killed when dropped.
@@ -78,7 +81,11 @@ impl House {
     }
 
     pub fn with_partitions_on(log: OnLog, partitions: u32) -> Self {
-        let mut house = if log == OnLog::Kafka { Self::on_broker(kafka::shared()) } else { Self::new() };
+        let is_kafka = matches!(log, OnLog::Kafka | OnLog::KafkaAndCassandra);
+        let mut house = if is_kafka { Self::on_broker(kafka::shared()) } else { Self::new() };
+        if matches!(log, OnLog::EmbeddedAndCassandra | OnLog::KafkaAndCassandra) {
+            house.set("POSTLOG_STORE", &cassandra::new_store(cassandra::shared()));
+        }
         house.config = format!("[log]\npartitions = {partitions}\n");
         house
     }
@@ -87,7 +94,8 @@ impl House {
     pub fn on(log: OnLog) -> Self {
         match log {
             OnLog::Embedded => Self::new(),
-            OnLog::Kafka => Self::with_partitions_on(log, 3),
+            OnLog::EmbeddedAndCassandra => Self::with_partitions_on(log, 1),
+            OnLog::Kafka | OnLog::KafkaAndCassandra => Self::with_partitions_on(log, 3),
         }
     }
 

@@ -1,0 +1,104 @@
+//! The servers of a store on CQL, asked all the time: whether they answer, which `/readyz` tells, and how far the store
+//! shows what is on the log, for those who wait in a process that does not fold all of it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use eventlog::Progress;
+use mailstore::cql::{CqlSettings, CqlStore};
+use mailstore::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+/// Between two questions when nobody waits.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// And while somebody does, however many they are.
+const AWAITED_EVERY: Duration = Duration::from_millis(10);
+/// Whoever has not answered by then is said to be missing, until the answer comes.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub struct Cluster {
+    nodes: String,
+    missing: Mutex<Option<String>>,
+}
+
+/// Opens the store once a server answers, and says every second what is waited for.
+pub async fn open(settings: &CqlSettings, log_id: &str, limit: Duration) -> anyhow::Result<Arc<CqlStore>> {
+    let nodes = settings.nodes.join(", ");
+    let deadline = Instant::now() + limit;
+    loop {
+        let mut opening = std::pin::pin!(CqlStore::open(settings, log_id));
+        let opened = loop {
+            match tokio::time::timeout(ASK_EVERY, &mut opening).await {
+                Ok(opened) => break opened,
+                Err(_) if Instant::now() >= deadline => {
+                    anyhow::bail!("the store at {nodes} has not answered within {} seconds", limit.as_secs())
+                }
+                Err(_) => tracing::info!(nodes, "waiting for the servers of the store"),
+            }
+        };
+        match opened {
+            Err(StoreError::Unavailable(cause)) if Instant::now() < deadline => {
+                tracing::info!(nodes, cause, "waiting for the servers of the store");
+                tokio::time::sleep(ASK_EVERY).await;
+            }
+            opened => {
+                let advice =
+                    if settings.migrate { "" } else { " (`postlog store migrate` takes the steps it may lack)" };
+                return opened.with_context(|| format!("the store at {nodes} can't be opened{advice}"));
+            }
+        }
+    }
+}
+
+impl Cluster {
+    pub fn new(settings: &CqlSettings) -> Arc<Self> {
+        Arc::new(Self { nodes: settings.nodes.join(", "), missing: Mutex::default() })
+    }
+
+    /// What is wrong with the servers, for people.
+    pub fn missing(&self) -> Option<String> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks for the positions of the store until `stop`, and tells them to whoever waits for them.
+    pub async fn watch(self: Arc<Self>, store: Arc<CqlStore>, shown: Arc<Progress>, stop: CancellationToken) {
+        let watching = async {
+            loop {
+                self.ask(&store, &shown).await;
+                tokio::time::sleep(AWAITED_EVERY).await;
+                // Nobody waits, or somebody does: then the time between is short.
+                let _ = tokio::time::timeout(ASK_EVERY, shown.awaited()).await;
+            }
+        };
+        stop.run_until_cancelled(watching).await;
+    }
+
+    async fn ask(&self, store: &CqlStore, shown: &Progress) {
+        let mut asking = std::pin::pin!(store.positions());
+        let answer = match tokio::time::timeout(PATIENCE, &mut asking).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.set(Some(format!("the store at {} does not answer", self.nodes)));
+                asking.await
+            }
+        };
+        match answer {
+            Ok(positions) => {
+                shown.advance(&positions);
+                self.set(None);
+            }
+            Err(error) => self.set(Some(format!("the store at {} can't be used: {error}", self.nodes))),
+        }
+    }
+
+    fn set(&self, missing: Option<String>) {
+        let mut known = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*known, &missing) {
+            (None, Some(cause)) => tracing::warn!(cause, "mail can be neither stored nor read for now"),
+            (Some(_), None) => tracing::info!(nodes = self.nodes, "the servers of the store answer again"),
+            _ => {}
+        }
+        *known = missing;
+    }
+}

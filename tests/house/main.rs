@@ -9,6 +9,7 @@ mod damage;
 mod dead_letters;
 mod disk_full;
 mod durability;
+mod event_streams;
 mod foreign;
 mod forwards;
 mod garbage;

@@ -9,6 +9,7 @@ use schemas::event::ReleasedSchema;
 use serde::Serialize;
 
 use super::answer::RegistryError;
+use super::subjects::follow;
 use crate::http::answer::{json, json_text};
 use crate::http::doors::Api;
 use crate::http::request::{At, query_value};
@@ -54,14 +55,14 @@ async fn first(api: &Api, id: &str, uri: &Uri) -> Result<ReleasedSchema, Registr
     if place < found.len() { Ok(found.swap_remove(place)) } else { Err(RegistryError::SchemaNotFound(None)) }
 }
 
-/// Never empty. An id that is not there may have come a moment ago, by another node.
+/// Never empty.
 async fn find(api: &Api, id: &str) -> Result<Vec<ReleasedSchema>, RegistryError> {
     let id: i32 = id.parse().map_err(|_| RegistryError::NoSuchPath)?;
-    let look = || api.doors.schemas.read(|standing| standing.by_id(id));
-    let mut found = look();
+    let followed = follow(api).await;
+    let found = api.doors.schemas.read(|standing| standing.by_id(id));
     if found.is_empty() {
-        api.doors.schemas.catch_up().await?;
-        found = look();
+        followed?;
+        return Err(RegistryError::SchemaNotFound(Some(id)));
     }
-    if found.is_empty() { Err(RegistryError::SchemaNotFound(Some(id))) } else { Ok(found) }
+    Ok(found)
 }

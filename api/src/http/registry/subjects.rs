@@ -34,6 +34,7 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Response {
     if query_switch(&uri, "deletedOnly") {
         return json(&Vec::<String>::new());
     }
+    let _ = follow(&api).await;
     let prefix = prefix(&uri);
     let subjects = api.doors.schemas.read(|standing| {
         standing.subjects().filter(|subject| subject.starts_with(&prefix)).map(str::to_owned).collect::<Vec<String>>()
@@ -43,6 +44,7 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Response {
 
 /// Every version of every subject; `latestOnly` leaves the older ones out.
 pub async fn schemas(State(api): State<Arc<Api>>, uri: Uri) -> Response {
+    let _ = follow(&api).await;
     let (prefix, latest_only) = (prefix(&uri), query_switch(&uri, "latestOnly"));
     let shown: Vec<Shown> = api.doors.schemas.read(|standing| {
         let subjects = standing.subjects().filter(|subject| subject.starts_with(&prefix));
@@ -90,15 +92,21 @@ pub async fn referenced(
     find(&api, &subject, &version).await.map(|_| json(&Vec::<i32>::new()))
 }
 
-/// The versions of a subject. One that is not there may have come a moment ago, by another node.
+/// The versions of a subject.
 pub async fn known(api: &Api, subject: &str) -> Result<Vec<i32>, RegistryError> {
-    let look = || api.doors.schemas.read(|standing| standing.versions(subject));
-    let mut versions = look();
+    let followed = follow(api).await;
+    let versions = api.doors.schemas.read(|standing| standing.versions(subject));
     if versions.is_empty() {
-        api.doors.schemas.catch_up().await?;
-        versions = look();
+        followed?;
+        return Err(RegistryError::SubjectNotFound(subject.to_owned()));
     }
-    if versions.is_empty() { Err(RegistryError::SubjectNotFound(subject.to_owned())) } else { Ok(versions) }
+    Ok(versions)
+}
+
+/// Brings what is shown to what stands on the log now, whichever node put it there. What was seen before is shown
+/// without it, while the log is away.
+pub async fn follow(api: &Api) -> Result<(), RegistryError> {
+    Ok(api.doors.schemas.catch_up().await?)
 }
 
 async fn find(api: &Api, subject: &str, version: &str) -> Result<ReleasedSchema, RegistryError> {
@@ -110,15 +118,9 @@ async fn find(api: &Api, subject: &str, version: &str) -> Result<ReleasedSchema,
             Some(number.ok_or_else(|| RegistryError::InvalidVersion(text.to_owned()))?)
         }
     };
-    let look = || {
-        api.doors.schemas.read(|standing| match number {
-            Some(number) => standing.version(subject, number),
-            None => standing.latest(subject),
-        })
-    };
-    if let Some(found) = look() {
-        return Ok(found);
-    }
-    api.doors.schemas.catch_up().await?;
-    look().ok_or_else(|| RegistryError::VersionNotFound(number.unwrap_or_default()))
+    let found = api.doors.schemas.read(|standing| match number {
+        Some(number) => standing.version(subject, number),
+        None => standing.latest(subject),
+    });
+    found.ok_or_else(|| RegistryError::VersionNotFound(number.unwrap_or_default()))
 }

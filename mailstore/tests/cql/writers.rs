@@ -12,6 +12,8 @@ use crate::proxy::Proxy;
 use crate::server::{keyspace, settings, shared};
 
 const SEEDS: u64 = 4;
+/// No more than what is sent for the batch in which a writer is frozen.
+const BATCH_BYTES: usize = 40_000;
 
 /// What the embedded body, the reference, makes of this log.
 pub async fn reference(log: &ModelLog, sweep: Option<&Retention>) -> Vec<String> {
@@ -81,7 +83,7 @@ async fn a_writer_that_thaws_changes_nothing() {
         log.fold(&*frozen, &mut chance).await;
         // What it is about to fold while it freezes.
         mail_by_chance(&log, &mut chance, 12, 1);
-        proxy.close_after(10 + chance.below(120));
+        proxy.close_after(chance.below(BATCH_BYTES));
         let (facts, ends) = (log.facts(), log.ends());
         let fold = tokio::spawn(async move { frozen.apply(facts, &ends).await });
         let has_ended = tokio::select! {

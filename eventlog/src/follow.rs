@@ -25,8 +25,14 @@ pub struct Follower<T> {
     table: RwLock<T>,
     fold: fn(&mut T, &Record),
     reached: watch::Sender<Offset>,
-    /// Why the table does not follow any more.
-    stopped: Mutex<Option<String>>,
+    /// Why the table does not follow.
+    stopped: Mutex<Option<Stopped>>,
+}
+
+struct Stopped {
+    cause: String,
+    /// Whether it goes on by itself, once it can.
+    for_now: bool,
 }
 
 impl<T: Send + Sync + 'static> Follower<T> {
@@ -70,16 +76,22 @@ impl<T: Send + Sync + 'static> Follower<T> {
         matches!(tokio::time::timeout(limit, reached.wait_for(|&place| place >= offset)).await, Ok(Ok(_)))
     }
 
-    /// Folds everything that stands on the topic at this moment.
+    /// Folds everything that stands on the topic at this moment: within the limit, or there is an error that says why
+    /// not. Where the table will never follow again, it is one that does not pass.
     pub async fn catch_up(&self) -> Result<()> {
-        let bounds = self.log.bounds(self.topic).await?;
+        let unanswered = || LogError::Unavailable(format!("the log does not say where {} ends", self.topic));
+        let asked = tokio::time::timeout(CATCH_UP_LIMIT, self.log.bounds(self.topic)).await;
+        let bounds = asked.map_err(|_| unanswered())??;
         let end = bounds.first().map_or(0, |bounds| bounds.end);
         if self.reach(end, CATCH_UP_LIMIT).await {
             return Ok(());
         }
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let cause = stopped.unwrap_or_else(|| format!("it is behind by more than {CATCH_UP_LIMIT:?}"));
-        Err(LogError::Unavailable(format!("the table of {} does not follow: {cause}", self.topic)))
+        let text = |cause: &str| format!("the table of {} does not follow: {cause}", self.topic);
+        match self.stopped.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(Stopped { cause, for_now: false }) => Err(LogError::Damaged(text(cause))),
+            Some(Stopped { cause, for_now: true }) => Err(LogError::Unavailable(text(cause))),
+            None => Err(LogError::Unavailable(text(&format!("it is behind by more than {CATCH_UP_LIMIT:?}")))),
+        }
     }
 
     async fn run(self: Arc<Self>, shutdown: CancellationToken) {
@@ -90,7 +102,8 @@ impl<T: Send + Sync + 'static> Follower<T> {
                 followed = self.follow(&mut backoff) => followed,
             };
             let Err(error) = followed else { return };
-            *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            let stopped = Stopped { cause: error.to_string(), for_now: error.is_transient() };
+            *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopped);
             if !error.is_transient() {
                 tracing::error!(topic = %self.topic, %error, "a table stops following its topic");
                 return;

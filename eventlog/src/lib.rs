@@ -12,6 +12,7 @@ pub mod metric;
 pub mod partition;
 pub mod progress;
 pub mod runner;
+pub mod scan;
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use schemas::{NewRecord, Position, Record, Topic};
 pub use cursor::{Cursor, CursorError};
 pub use follow::Follower;
 pub use progress::Progress;
+pub use scan::scan;
 
 /// The log's name for itself, drawn when it is made. A store remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,10 @@ pub enum LogError {
     /// The log can't be written for now; what was to be appended is not on it, as far as can be told.
     #[error("the log is not available: {0}")]
     Unavailable(String),
+    /// What was polled may belong to another member by now: drop what was computed from it and poll on. The member
+    /// stays, and nothing was written.
+    #[error("what was read is not this member's any more: {0}")]
+    Moved(String),
     /// Somebody else took this member's place in the group: stop, drop what was computed.
     #[error("another member of the group {0} has taken over")]
     Fenced(String),
@@ -76,7 +82,7 @@ pub enum LogError {
 impl LogError {
     /// Whether the same call may succeed later.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Full(_) | Self::Unavailable(_))
+        matches!(self, Self::Full(_) | Self::Unavailable(_) | Self::Moved(_))
     }
 }
 

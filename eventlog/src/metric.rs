@@ -10,7 +10,8 @@ pub const GROUP_APPENDS: &str = "postlog_log_group_appends";
 pub const SYNC_SECONDS: &str = "postlog_log_sync_seconds";
 /// Histogram, by `group`: how long the commit of a batch took.
 pub const COMMIT_SECONDS: &str = "postlog_log_commit_seconds";
-/// Gauge, by `group` and `topic`: records that stand on this process's partitions of the topic and were not handled yet.
+/// Gauge, by `group`, `topic` and `partition`: records that stand on this process's partitions and were not handled yet;
+/// 0 for a partition that has gone to another process.
 pub const GROUP_LAG: &str = "postlog_log_group_lag_records";
 /// Histogram, by `group`: records handled in one batch.
 pub const BATCH_RECORDS: &str = "postlog_log_batch_records";
@@ -24,3 +25,9 @@ pub const REFUSED_FULL: &str = "postlog_log_refused_full_total";
 pub const TRANSACTION_SECONDS: &str = "postlog_log_transaction_seconds";
 /// Gauge: records that wait in the producer for Kafka's acknowledgement.
 pub const PRODUCER_QUEUE: &str = "postlog_log_producer_queue_records";
+/// Gauge: their bytes, without the fixed part of a record.
+pub const PRODUCER_QUEUE_BYTES: &str = "postlog_log_producer_queue_bytes";
+/// Counter, by `group`: how often Kafka has given this process partitions of a group.
+pub const REBALANCES: &str = "postlog_log_rebalances_total";
+/// Counter, by `group`: batches that were dropped, since their partitions had gone to another process meanwhile.
+pub const MOVED_BATCHES: &str = "postlog_log_moved_batches_total";

@@ -30,6 +30,7 @@ pub mod id;
 mod octets;
 pub mod record;
 pub mod released;
+pub mod standing;
 pub mod topic;
 
 pub use arrival::Arrivals;
@@ -37,4 +38,5 @@ pub use event::Event;
 pub use id::{EntryId, MessageId};
 pub use record::{NewRecord, Position, Record};
 pub use released::released;
+pub use standing::Standing;
 pub use topic::Topic;

@@ -4,6 +4,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use ::schemas::event::ReleasedSchema;
+use ::schemas::{Standing, Topic};
 use accounts::Table;
 use anyhow::Context;
 use api::http::{Doors, Probes};
@@ -13,20 +15,22 @@ use ingest::Unanswered;
 use mailstore::Upkeep as Views;
 use metrics_exporter_prometheus::PrometheusHandle;
 use processors::spam::Models;
-use schemas::Topic;
+use tokio::sync::{Mutex as Gate, OnceCell};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::first_start::{first_account, settle_schemas};
+use super::first_start::first_account;
 use super::forwards::{self, Forwards};
 use super::health::{Health, watched};
 use super::own::{OwnLog, OwnStore};
 use super::rebuild::Rebuild;
+use super::replay::Replay;
 use super::secrets::Secrets;
 use super::stage::{GROUP, Processors};
 use super::storing::Gates;
+use super::trainer::Trainer;
 use super::websocket::{Feed, Sockets};
-use super::{Listeners, folder, tables};
+use super::{Listeners, folder, registry, schemas, tables};
 use crate::config::{Settings, Stages};
 
 /// What an engine is made of, again and again.
@@ -35,11 +39,24 @@ pub struct Parts {
     pub listeners: Listeners,
     pub secrets: Secrets,
     pub metrics: PrometheusHandle,
+    /// What an outside registry said at the first start: an engine that is opened again does not ask it.
+    pub registered: OnceCell<Vec<ReleasedSchema>>,
 }
 
+impl Parts {
+    async fn outside_schemas(&self) -> anyhow::Result<Option<&[ReleasedSchema]>> {
+        let Some(settings) = &self.settings.registry else { return Ok(None) };
+        let registered = self.registered.get_or_try_init(|| registry::registered(settings)).await?;
+        Ok(Some(registered.as_slice()))
+    }
+}
+
+/// What every stage looks things up in.
+#[derive(Clone)]
 struct Tables {
     accounts: Arc<Follower<Table>>,
     models: Arc<Follower<Models>>,
+    schemas: Arc<Follower<Standing>>,
 }
 
 /// See the module.
@@ -102,7 +119,9 @@ impl Engine {
 
     /// Before anything else, since every stage looks things up in them.
     async fn start_tables(&mut self, parts: &Parts, log: &Arc<dyn Log>) -> anyhow::Result<Tables> {
-        settle_schemas(log.as_ref()).await.context("the topic schemas")?;
+        let outside = parts.outside_schemas().await?;
+        schemas::settle(log.as_ref(), outside).await.context("the topic schemas")?;
+        let schemas = self.follow_schemas(log).await?;
         let stop = self.work_stop.clone();
         let accounts =
             Follower::start(Arc::clone(log), Topic::Accounts, Table::default(), 0, tables::fold_account, stop.clone());
@@ -120,31 +139,47 @@ impl Engine {
                 "the administrator's key that was given opens no account: it counts at the first start only"
             );
         }
-        Ok(Tables { accounts, models })
+        Ok(Tables { accounts, models, schemas })
     }
 
     async fn start_stages(&mut self, parts: &Parts) -> anyhow::Result<()> {
         let log = self.log.log();
         self.watch_broker();
-        let Tables { accounts, models } = self.start_tables(parts, &log).await?;
+        let tables = self.start_tables(parts, &log).await?;
+        let Tables { accounts, models, schemas } = tables.clone();
         let gates = Gates::default();
         let stages = parts.settings.stages;
         if stages.processors || stages.sinks {
             forwards::begin(log.as_ref()).await.context("the place of the forwards")?;
         }
         if stages.processors {
-            self.start_processors(parts, &log, Arc::clone(&accounts), models);
+            let stage = Processors {
+                accounts: Arc::clone(&accounts),
+                models: Arc::clone(&models),
+                schemas: Arc::clone(&schemas),
+            };
+            self.start_processors(parts, &log, stage);
+            let trainer = Trainer { log: Arc::clone(&log), models: Arc::clone(&models) };
+            self.spawn_work("trainer", trainer.run(self.work_stop.clone()));
         }
         let unanswered = Arc::new(Unanswered::default());
         if let Some(store) = self.store.views().filter(|_| stages.need_store()) {
-            self.start_storing(&store, &gates, &parts.settings.retention);
+            self.start_storing(&store, &gates, &schemas, &parts.settings.retention);
             if stages.sinks {
                 self.start_forwards(parts, &log, &store, Arc::clone(&accounts));
             }
             if let Some(listener) = parts.listeners.http()? {
                 let operations = Rebuild::new(&log, &store, &gates);
+                let replays = Replay {
+                    log: Arc::clone(&log),
+                    store: Arc::clone(&store),
+                    accounts: Arc::clone(&accounts),
+                    models,
+                    stop: self.doors_stop.clone(),
+                    under_way: Gate::new(()),
+                };
                 let sockets = self.start_sockets(&log, &store, &accounts, &unanswered).await?;
-                let doors = self.doors_of(parts, &log, store, accounts, operations, sockets);
+                let doors = self.doors_of(parts, &log, store, tables, operations, replays, sockets);
                 let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
                 self.spawn_door("api", serving);
             }
@@ -182,15 +217,18 @@ impl Engine {
         }
     }
 
-    fn start_processors(
-        &mut self,
-        parts: &Parts,
-        log: &Arc<dyn Log>,
-        accounts: Arc<Follower<Table>>,
-        models: Arc<Follower<Models>>,
-    ) {
+    /// What a newer program on the same log writes is read as soon as its schema stands there.
+    async fn follow_schemas(&self, log: &Arc<dyn Log>) -> anyhow::Result<Arc<Follower<Standing>>> {
+        let earliest = log.bounds(Topic::Schemas).await?.first().map_or(0, |bounds| bounds.earliest);
+        let (log, stop) = (Arc::clone(log), self.work_stop.clone());
+        let schemas = Follower::start(log, Topic::Schemas, Standing::default(), earliest, tables::fold_schema, stop);
+        tables::caught_up(&schemas).await.context("the schemas")?;
+        Ok(schemas)
+    }
+
+    fn start_processors(&mut self, parts: &Parts, log: &Arc<dyn Log>, stage: Processors) {
         let (log, stop, settings) = (Arc::clone(log), self.work_stop.clone(), parts.settings.processors.clone());
-        let stage = Arc::new(Processors { accounts, models });
+        let stage = Arc::new(stage);
         self.spawn_work(
             "processors",
             async move { run_group(log, GROUP, &[Topic::MailRaw], stage, settings, stop).await },
@@ -216,6 +254,7 @@ impl Engine {
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
             settings: parts.settings.forward.clone(),
+            is_shared: self.log.is_shared(),
         };
         let (health, stop) = (Arc::clone(&self.health), self.calls_stop.clone());
         self.calls.spawn(watched("deliveries", forwards.deliver(stop.clone()), health, stop));
@@ -241,8 +280,9 @@ impl Engine {
         parts: &Parts,
         log: &Arc<dyn Log>,
         store: Arc<dyn Views>,
-        accounts: Arc<Follower<Table>>,
+        tables: Tables,
         operations: Rebuild,
+        replays: Replay,
         sockets: Sockets,
     ) -> Doors {
         let Probes { metrics, ready } = self.probes_of(parts);
@@ -250,7 +290,8 @@ impl Engine {
         Doors {
             log: Arc::clone(log),
             store,
-            accounts,
+            accounts: tables.accounts,
+            schemas: tables.schemas,
             is_shared: self.log.is_shared(),
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
@@ -262,6 +303,7 @@ impl Engine {
             },
             delivery_id: sinks::forward::delivery_id,
             operations: Arc::new(operations),
+            replays: Arc::new(replays),
             incoming: Arc::new(sockets),
             metrics,
             ready,

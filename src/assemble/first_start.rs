@@ -1,4 +1,4 @@
-//! What a new log needs before anybody is served: the schemas and the first account. Where several nodes begin at the
+//! What a new log needs before anybody is served: the first account. Where several nodes begin at the
 //! same moment, the log decides whose account it is, and the others notice.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use accounts::Table;
 use anyhow::Context;
 use eventlog::{Follower, Limits, Log};
-use schemas::event::{AccountChange, AccountEvent, ReleasedSchema};
+use schemas::event::{AccountChange, AccountEvent};
 use schemas::{Event, MessageId, NewRecord, Position, Topic, codec};
 
 use super::secrets::Secrets;
@@ -114,37 +114,6 @@ fn key_created(key: &str) -> anyhow::Result<NewRecord> {
 fn record(event_id: String, change: AccountChange) -> anyhow::Result<NewRecord> {
     let event = Event::Account(AccountEvent { event_id, at: now_ms(), by: None, change });
     Ok(NewRecord::new(Topic::Accounts, FIRST_ACCOUNT, codec::encode(&event)?))
-}
-
-/// Puts the schemas that are missing on `schemas`, and learns those that this program lacks.
-pub async fn settle_schemas(log: &dyn Log) -> anyhow::Result<()> {
-    let standing = standing(log, Topic::Schemas).await?;
-    let of_schema = |event| if let Event::Schema(schema) = event { Some(schema) } else { None };
-    let standing: Vec<ReleasedSchema> = standing.into_iter().filter_map(of_schema).collect();
-    for schema in &standing {
-        let topic = schema.subject.strip_suffix("-value").and_then(|name| name.parse::<Topic>().ok());
-        let Some(topic) = topic else {
-            tracing::warn!(
-                subject = schema.subject,
-                id = schema.id,
-                "a schema of a topic that this program doesn't know"
-            );
-            continue;
-        };
-        codec::learn(schema.id, topic, &schema.schema)
-            .with_context(|| format!("the schema {} of {}", schema.id, schema.subject))?;
-    }
-    let mut missing = Vec::new();
-    for schema in schemas::released() {
-        if !standing.iter().any(|known| known.id == schema.id) {
-            let key = format!("{}/{}", schema.subject, schema.version);
-            missing.push(NewRecord::new(Topic::Schemas, key, codec::encode(&Event::Schema(schema))?));
-        }
-    }
-    if !missing.is_empty() {
-        log.append(missing).await?;
-    }
-    Ok(())
 }
 
 /// Every event that stands on the topic now.

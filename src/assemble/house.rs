@@ -65,7 +65,13 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 pub fn parts(settings: Settings) -> anyhow::Result<Parts> {
     let listeners = Listeners::bind(&settings)?;
     let secrets = Secrets::settle(&settings)?;
-    Ok(Parts { settings, listeners, secrets, metrics: telemetry::start_metrics()? })
+    Ok(Parts {
+        settings,
+        listeners,
+        secrets,
+        metrics: telemetry::start_metrics()?,
+        registered: tokio::sync::OnceCell::new(),
+    })
 }
 
 async fn stop_engine(engine: Engine) -> anyhow::Result<()> {

@@ -22,7 +22,10 @@ mod places;
 mod projection;
 mod raw;
 mod rebuild;
+mod registry;
 mod removal;
+mod replay;
+mod schemas;
 mod secrets;
 mod stage;
 mod stand_in;
@@ -30,6 +33,7 @@ mod storing;
 #[cfg(feature = "kafka")]
 mod sweep;
 mod tables;
+mod trainer;
 mod upkeep;
 mod websocket;
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use eventlog::Log;
 use eventlog::runner::{Projection, ProjectionError, dead_letter};
+use eventlog::{Follower, Log};
 use mailstore::StoreError;
-use schemas::{Position, Record, Topic};
+use schemas::{Position, Record, Standing, Topic};
 use sinks::store::StoreSink;
 use tokio::sync::Mutex;
 
@@ -19,6 +19,7 @@ pub struct StoreProjection {
     pub log: Arc<dyn Log>,
     pub sink: StoreSink,
     pub gate: Arc<Mutex<()>>,
+    pub schemas: Arc<Follower<Standing>>,
 }
 
 #[async_trait]
@@ -33,6 +34,7 @@ impl Projection for StoreProjection {
 
     async fn apply(&self, records: Vec<Record>, positions: &[Position]) -> Result<(), ProjectionError> {
         let _open = self.gate.lock().await;
+        self.schemas.catch_up().await.map_err(|error| ProjectionError::Later(error.to_string()))?;
         let undecodable = self.sink.apply(records.clone(), positions).await.map_err(failed)?;
         // Mail itself has its letter from the processors.
         let letters = undecodable.iter().filter(|one| one.position.topic != Topic::MailRaw).filter_map(|one| {

@@ -9,7 +9,7 @@ use eventlog::runner::{Poison, Stage};
 use processors::Facts;
 use processors::spam::Models;
 use schemas::event::MailRaw;
-use schemas::{Event, NewRecord, Record, codec};
+use schemas::{Event, NewRecord, Record, Standing, codec};
 
 /// The group that stands behind what was processed.
 pub const GROUP: &str = "processors";
@@ -17,6 +17,7 @@ pub const GROUP: &str = "processors";
 pub struct Processors {
     pub accounts: Arc<Follower<Table>>,
     pub models: Arc<Follower<Models>>,
+    pub schemas: Arc<Follower<Standing>>,
 }
 
 #[async_trait]
@@ -25,10 +26,11 @@ impl Stage for Processors {
         GROUP
     }
 
-    /// Whoever reserved an address before this mail is processed gets it.
+    /// Whoever reserved an address before this mail is processed gets it, and what a newer program wrote has its schema.
     async fn prepare(&self) -> eventlog::Result<()> {
         self.accounts.catch_up().await?;
-        self.models.catch_up().await
+        self.models.catch_up().await?;
+        self.schemas.catch_up().await
     }
 
     fn process(&self, record: &Record) -> Result<Vec<NewRecord>, Poison> {

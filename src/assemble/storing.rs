@@ -4,8 +4,10 @@
 
 use std::sync::Arc;
 
+use eventlog::Follower;
 use eventlog::runner::{BatchLimits, project};
 use mailstore::Upkeep as Views;
+use schemas::Standing;
 use sinks::store::StoreSink;
 use tokio::sync::Mutex as Gate;
 
@@ -31,10 +33,16 @@ pub struct Gates {
 }
 
 impl Engine {
-    pub(super) fn start_storing(&mut self, store: &Arc<dyn Views>, gates: &Gates, retention: &RetentionSettings) {
+    pub(super) fn start_storing(
+        &mut self,
+        store: &Arc<dyn Views>,
+        gates: &Gates,
+        schemas: &Arc<Follower<Standing>>,
+        retention: &RetentionSettings,
+    ) {
         let log = self.log.log();
         let sink = StoreSink::new(Arc::clone(store));
-        let projection = StoreProjection { log, sink, gate: Arc::clone(&gates.folding) };
+        let projection = StoreProjection { log, sink, gate: Arc::clone(&gates.folding), schemas: Arc::clone(schemas) };
         match (self.log.clone(), self.store.clone()) {
             (OwnLog::Embedded(log), OwnStore::Embedded(store)) => {
                 self.fold_all(projection);

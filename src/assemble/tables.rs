@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use accounts::Table;
 use eventlog::Follower;
 use processors::spam::Models;
-use schemas::{Event, Record, codec};
+use schemas::{Event, Record, Standing, codec};
 
 /// For a table to be where its topic ends, at the start: there may be much of it.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -34,7 +34,12 @@ pub fn fold_account(table: &mut Table, record: &Record) {
 }
 
 pub fn fold_model(models: &mut Models, record: &Record) {
-    let Some(value) = &record.value else { return };
+    let Some(value) = &record.value else {
+        // A tombstone: the model is withdrawn.
+        let name = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
+        name.into_iter().for_each(|name| models.withdraw(name));
+        return;
+    };
     match codec::decode(record.position.topic, value) {
         Ok(Event::Model(model)) => {
             if let Err(error) = models.fold(&model) {
@@ -43,6 +48,13 @@ pub fn fold_model(models: &mut Models, record: &Record) {
         }
         Ok(_) => {}
         Err(error) => unreadable(record, &error),
+    }
+}
+
+/// Schemas of a newer program are learnt as they come.
+pub fn fold_schema(standing: &mut Standing, record: &Record) {
+    if let Err(error) = standing.take(record) {
+        unreadable(record, &error);
     }
 }
 

@@ -4,6 +4,8 @@
 mod account;
 mod address;
 mod check;
+mod correction;
+mod dead_letters;
 mod domain;
 mod door;
 mod dump;
@@ -14,8 +16,10 @@ mod ingest;
 mod key;
 mod ready;
 mod rebuild;
+mod replay;
 mod run;
 mod screen;
+mod spam;
 mod store;
 mod tail;
 
@@ -85,8 +89,16 @@ enum Command {
     Forward(forward::Forward),
     /// Say why a mail is where it is, or where mail for an address goes
     Explain(explain::Explain),
+    /// What could not be processed: list, show, put back, drop
+    DeadLetters(dead_letters::DeadLetters),
     /// Fold the log into new tables and put them in place of the old
     Rebuild(rebuild::Rebuild),
+    /// Compute scores or routes again from the log
+    Replay(replay::Replay),
+    /// What people have said of mail: spam or ham
+    Correction(correction::Correction),
+    /// The spam classifier: train, score and judge it
+    Spam(spam::Spam),
     /// Write every view as JSON lines
     Dump(dump::Dump),
     /// Bring the tables of a store on CQL up to date
@@ -126,7 +138,11 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Key(command) => command.run(&place).await,
         Command::Forward(command) => command.run(&place).await,
         Command::Explain(command) => command.run(&place).await,
+        Command::DeadLetters(command) => command.run(&place).await,
         Command::Rebuild(command) => command.run(&place).await,
+        Command::Replay(command) => command.run(&place).await,
+        Command::Correction(command) => command.run(&place).await,
+        Command::Spam(command) => command.run(&place).await,
         Command::Dump(command) => command.run(&place).await,
         Command::Store(command) => command.run(&place).await,
         Command::Reference => screen::print(&crate::config::reference::page()),

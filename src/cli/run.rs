@@ -20,6 +20,9 @@ pub struct Run {
     /// Which log is used: embedded, or kafka://host:port,host:port [default: embedded]
     #[arg(long, value_name = "LOG", env = "POSTLOG_LOG")]
     log: Option<String>,
+    /// An outside schema registry, whose ids values are to carry, such as http://registry.example.com:8081
+    #[arg(long, value_name = "URL", env = "POSTLOG_SCHEMA_REGISTRY_URL")]
+    schema_registry: Option<String>,
     /// Which store is used: embedded, or cql://host:port,host:port/keyspace [default: embedded]
     #[arg(long, value_name = "STORE", env = "POSTLOG_STORE")]
     store: Option<String>,
@@ -38,6 +41,7 @@ impl Run {
             ("smtp.listen", &self.smtp_listen),
             ("http.listen", &self.http_listen),
             ("log.kind", &self.log),
+            ("schema_registry.url", &self.schema_registry),
             ("store.kind", &self.store),
             ("admin_key_file", &self.admin_key_file),
             ("seal_key_file", &self.seal_key_file),

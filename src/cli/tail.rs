@@ -23,9 +23,15 @@ pub struct Tail {
     reach: Reach,
     /// The topic, such as mail.raw, mail.routed or accounts
     topic: String,
-    /// Where to begin: earliest, latest, an offset, or a time such as 2025-11-24T10:00:00Z
-    #[arg(long, default_value = "earliest", value_name = "PLACE")]
-    from: String,
+    /// Where to begin: earliest, latest, an offset, or a time such as 2025-11-24T10:00:00Z [default: earliest]
+    #[arg(long, value_name = "PLACE")]
+    from: Option<String>,
+    /// Begin behind a cursor: of a line of --json, a websocket frame, or what the last tail has said at its end
+    #[arg(long, value_name = "CURSOR", conflicts_with = "from")]
+    after: Option<String>,
+    /// So many at most
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<u64>,
     /// Go on with what comes
     #[arg(long, short)]
     follow: bool,
@@ -38,14 +44,16 @@ impl Tail {
     pub async fn run(self, place: &Place) -> Result<(), Failure> {
         let topic: Topic =
             self.topic.parse().map_err(|error: schemas::topic::UnknownTopic| Failure::Usage(error.to_string()))?;
-        let path = format!("/api/admin/events/{}?from={}&follow={}", topic, segment(&self.from), self.follow);
+        let path = self.path(topic);
         let as_json = self.json;
         let terminal = std::io::stdout().is_terminal();
-        let mut unreadable = 0_u64;
-        let unreadable_seen = &mut unreadable;
+        let (mut unreadable, mut cursor) = (0_u64, None);
+        let (unreadable_seen, cursor_seen) = (&mut unreadable, &mut cursor);
         Door::visit_what_is(place, &self.reach, async |door| {
             door.lines(Method::GET, &path, |line| {
-                *unreadable_seen += u64::from(names_error(line));
+                let told = Told::read(line);
+                *unreadable_seen += u64::from(told.error.is_some());
+                *cursor_seen = told.cursor.or(cursor_seen.take());
                 if as_json && !terminal {
                     return screen::write(line);
                 }
@@ -56,6 +64,10 @@ impl Tail {
             .await
         })
         .await?;
+        if let Some(cursor) = cursor.filter(|_| !as_json) {
+            // Beside what was asked for, so that a pipe carries events alone.
+            eprintln!("what comes next: --after {}", screen::escaped(&cursor));
+        }
         if unreadable > 0 {
             return Err(anyhow!("of {topic} not everything can be read: {unreadable} of these lines say why").into());
         }
@@ -63,13 +75,29 @@ impl Tail {
     }
 }
 
-/// Whether the line is about what can't be read.
-fn names_error(line: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Line {
-        error: Option<IgnoredAny>,
+impl Tail {
+    fn path(&self, topic: Topic) -> String {
+        let place = match (&self.after, &self.from) {
+            (Some(cursor), _) => format!("after={}", segment(cursor)),
+            (None, from) => format!("from={}", segment(from.as_deref().unwrap_or("earliest"))),
+        };
+        let limit = self.limit.map(|limit| format!("&limit={limit}")).unwrap_or_default();
+        format!("/api/events/{topic}?{place}&follow={}&format=ndjson{limit}", self.follow)
     }
-    serde_json::from_slice::<Line>(line).is_ok_and(|line| line.error.is_some())
+}
+
+/// What a line says besides its event.
+#[derive(Default, Deserialize)]
+struct Told {
+    /// It is about what can't be read.
+    error: Option<IgnoredAny>,
+    cursor: Option<String>,
+}
+
+impl Told {
+    fn read(line: &[u8]) -> Self {
+        serde_json::from_slice(line).unwrap_or_default()
+    }
 }
 
 /// `time partition/offset key event`
@@ -108,9 +136,11 @@ mod tests {
 
     #[test]
     fn a_line_about_what_can_not_be_read_is_told_from_others() {
+        let names_error = |line: &[u8]| Told::read(line).error.is_some();
         assert!(names_error(br#"{"offset":7,"event":null,"error":"it is cut"}"#));
         assert!(names_error(br#"{"error":"the log is closed"}"#));
         assert!(!names_error(br#"{"offset":7,"event":{"error":"as the mail says"}}"#));
+        assert_eq!(Told::read(br#"{"offset":7,"cursor":"AQ"}"#).cursor.as_deref(), Some("AQ"));
     }
 
     #[test]

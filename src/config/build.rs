@@ -10,9 +10,10 @@ use eventlog::runner::{BatchLimits, RunSettings};
 use sinks::forward::Limits;
 use sinks::guard::{Guard, Network};
 
+use super::registry::RegistrySettings;
 use super::sections::{SmtpSection, TelemetrySection};
 use super::validate::address;
-use super::{Config, Fault};
+use super::{Config, Fault, registry};
 
 /// Of a log that is made where no number is set.
 const PARTITIONS: u32 = 1;
@@ -47,6 +48,7 @@ pub struct Settings {
     pub http_listen: SocketAddr,
     pub hosts: api::http::Hosts,
     pub origins: Vec<String>,
+    pub registry: Option<RegistrySettings>,
     /// For a process without HTTP of its own.
     pub probes_listen: SocketAddr,
     pub telemetry: TelemetrySection,
@@ -222,6 +224,7 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
         http_listen,
         hosts: hosts(&config.http.hosts, http_listen),
         origins: config.http.origins.clone(),
+        registry: registry::build(&config.schema_registry)?,
         probes_listen: listen("telemetry.listen", &config.telemetry.listen)?,
         telemetry: config.telemetry.clone(),
     })

@@ -7,8 +7,15 @@ use super::key::{Key, PREFIX};
 use super::read::unknown;
 
 /// Variables that are no settings: where the file is, which server a command speaks to, as whom, and secrets.
-const OTHERS: [&str; 6] =
-    ["POSTLOG_CONFIG", "POSTLOG_ADMIN_KEY", "POSTLOG_SEAL_KEY", "POSTLOG_URL", "POSTLOG_KEY", super::cql::PASSWORD];
+const OTHERS: [&str; 7] = [
+    "POSTLOG_CONFIG",
+    "POSTLOG_ADMIN_KEY",
+    "POSTLOG_SEAL_KEY",
+    "POSTLOG_URL",
+    "POSTLOG_KEY",
+    super::registry::CREDENTIALS,
+    super::cql::PASSWORD,
+];
 
 /// Every variable that begins as ours do and is none.
 pub fn faults(environment: &BTreeMap<String, String>, keys: &[Key]) -> Vec<Fault> {

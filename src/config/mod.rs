@@ -10,12 +10,14 @@ mod environment;
 mod key;
 mod read;
 pub mod reference;
+mod registry;
 mod seal_key;
 mod sections;
 mod validate;
 
 pub use build::{ForwardSettings, LogSettings, RetentionSettings, Settings, Stages, StoreSettings};
 pub use read::Sources;
+pub use registry::RegistrySettings;
 pub use sections::Config;
 
 use std::fmt;
@@ -56,6 +58,8 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
     // Where the form is wrong the default stands, and that has no fault.
     faults.extend(validate::validate(&config));
     faults.extend(admin_key::fault(&sources.environment, config.top.admin_key_file.as_deref()));
+    let credentials = config.schema_registry.credentials_file.as_deref();
+    faults.extend(registry::fault(&sources.environment, credentials));
     faults.extend(seal_key::fault(&sources.environment, config.top.seal_key_file.as_deref()));
     if !faults.is_empty() {
         return Err(Faults(faults));
@@ -65,7 +69,6 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
 
 /// What runs where nothing is set.
 #[cfg(test)]
-#[expect(clippy::expect_used, reason = "a test checks that the defaults have no fault")]
 pub fn defaults() -> Settings {
     build::build(&Config::default()).expect("the defaults can work")
 }

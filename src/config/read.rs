@@ -78,6 +78,7 @@ fn typed(mut table: Table, faults: &mut Vec<Fault>) -> Config {
         processors: section(take("processors"), "processors.", faults),
         forward: section(take("forward"), "forward.", faults),
         upkeep: section(take("upkeep"), "upkeep.", faults),
+        schema_registry: section(take("schema_registry"), "schema_registry.", faults),
         telemetry: section(take("telemetry"), "telemetry.", faults),
         top: section(table, "", faults),
     }

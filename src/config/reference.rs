@@ -15,7 +15,8 @@ from the environment, else from the file that `--config` (or `POSTLOG_CONFIG`) n
 
 The file is TOML with a section a room. Keys that don't exist are errors, and so are variables that begin with
 `POSTLOG_` and are no key's. On the command line every key is set by `--set KEY=VALUE`; the most used have flags of their
-own: `--data-dir`, `--stages`, `--smtp-listen`, `--http-listen`, `--log`, `--store`, `--admin-key-file`, `--seal-key-file`.
+own: `--data-dir`, `--stages`, `--smtp-listen`, `--http-listen`, `--log`, `--store`, `--schema-registry`,
+`--admin-key-file`, `--seal-key-file`.
 A list in the environment or on the command line is separated by commas.
 ";
 

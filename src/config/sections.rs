@@ -10,6 +10,7 @@ pub struct Config {
     pub top: Top,
     pub log: LogSection,
     pub kafka: KafkaSection,
+    pub schema_registry: SchemaRegistrySection,
     pub store: StoreSection,
     pub cql: CqlSection,
     pub smtp: SmtpSection,
@@ -34,6 +35,11 @@ impl Config {
             Section { name: "", about: Top::ABOUT, keys: Top::keys() },
             Section { name: "log", about: LogSection::ABOUT, keys: LogSection::keys() },
             Section { name: "kafka", about: KafkaSection::ABOUT, keys: KafkaSection::keys() },
+            Section {
+                name: "schema_registry",
+                about: SchemaRegistrySection::ABOUT,
+                keys: SchemaRegistrySection::keys(),
+            },
             Section { name: "store", about: StoreSection::ABOUT, keys: StoreSection::keys() },
             Section { name: "cql", about: CqlSection::ABOUT, keys: CqlSection::keys() },
             Section { name: "smtp", about: SmtpSection::ABOUT, keys: SmtpSection::keys() },
@@ -120,6 +126,17 @@ section! {
         /// may be `{ file = "PATH" }` (its first line) or `{ env = "VARIABLE" }`. In a variable and on the command
         /// line: `name=value,name=value`. What decides whether mail can be lost is not to be changed here.
         client: ClientTable = ClientTable::default(),
+    }
+}
+
+section! {
+    /// An outside schema registry. Without one, this server answers a registry's read calls, with ids of its own.
+    SchemaRegistrySection("schema_registry") {
+        /// Where it is, such as `http://registry.example.com:8081`. At the start every schema is found there or
+        /// registered, and values carry its ids; what it refuses stops the start. The same on every node. Not set: none.
+        url: Option<String> = None,
+        /// A file whose first line is `user:password`. `POSTLOG_SCHEMA_REGISTRY_CREDENTIALS` gives the same itself.
+        credentials_file: Option<String> = None,
     }
 }
 

@@ -24,6 +24,7 @@ pub fn validate(config: &Config) -> Vec<Fault> {
     check_smtp(config, &mut check);
     check.address("http.listen", &config.http.listen);
     check_forward(config, &mut check);
+    check_registry(config, &mut check);
     check.range("upkeep.every_seconds", config.upkeep.every_seconds.into(), 1, MOST_SECONDS.into());
     check.range("processors.batch_records", config.processors.batch_records as u64, 1, 100_000);
     check.range("processors.batch_bytes", config.processors.batch_bytes as u64, 1, 1 << 30);
@@ -166,12 +167,23 @@ fn check_forward(config: &Config, check: &mut Check) {
     check.range("forward.answer_seconds", forward.answer_seconds.into(), 1, MOST_ANSWER_SECONDS);
     check.range("forward.calls", forward.calls as u64, 1, 10_000);
     check.range("forward.calls_per_target", forward.calls_per_target as u64, 1, 10_000);
-    let is_url = |url: &String| {
-        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && !host.chars().any(char::is_whitespace))
-    };
     if forward.public_url.as_ref().is_some_and(|url| !is_url(url)) {
         check.fault("forward.public_url", "it must begin with http:// or https:// and name a host");
+    }
+}
+
+fn is_url(url: &str) -> bool {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    host.is_some_and(|host| !host.is_empty() && !host.starts_with('/') && !host.chars().any(char::is_whitespace))
+}
+
+fn check_registry(config: &Config, check: &mut Check) {
+    let Some(url) = &config.schema_registry.url else { return };
+    if !is_url(url) {
+        check.fault("schema_registry.url", "it must begin with http:// or https:// and name a host");
+    } else if url.contains('@') || url.contains('?') {
+        let cause = "it takes no credentials and no query: give user:password by schema_registry.credentials_file";
+        check.fault("schema_registry.url", cause);
     }
 }
 

@@ -2,7 +2,8 @@
 //! itself) or mboxes; folders are walked. What a message says is not looked at.
 
 mod mbox;
+mod read;
 mod walk;
 
-pub use mbox::{Mbox, Message, is_mbox};
+pub use read::{Mail, read_all};
 pub use walk::{Found, walk};

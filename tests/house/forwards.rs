@@ -37,7 +37,7 @@ fn reserve(server: &Server, address: &str, settings: &Value) -> Value {
 
 /// What stands on a topic.
 fn events(server: &Server, topic: &str) -> Vec<Value> {
-    let text = server.text(&format!("/api/admin/events/{topic}?from=earliest"));
+    let text = server.text(&format!("/api/events/{topic}?from=earliest"));
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

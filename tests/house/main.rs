@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 mod command_line;
+mod consumers;
 mod damage;
+mod dead_letters;
 mod disk_full;
 mod durability;
+mod event_streams;
 mod foreign;
 mod forwards;
 mod garbage;
@@ -14,12 +17,15 @@ mod journey;
 mod kill;
 mod nodes;
 mod outages;
+mod outside_registry;
 mod ownership;
 mod partitions;
 mod private;
 mod purge;
 mod rebuild;
+mod replay;
 mod rooms;
 mod scale;
+mod spam;
 mod support;
 mod websocket;

@@ -61,7 +61,7 @@ fn no_door_shows_or_changes_what_belongs_to_another_account(log: OnLog) {
         ("PUT", format!("/api/addresses/{inbox}")),
         ("POST", format!("/api/addresses/{inbox}")),
         ("DELETE", format!("/api/addresses/{inbox}?deleteAddressMessages=true")),
-        ("GET", "/api/admin/events/mail.raw?from=earliest".to_owned()),
+        ("GET", "/api/events/mail.raw?from=earliest".to_owned()),
         ("GET", "/api/admin/dump".to_owned()),
         ("POST", "/api/admin/rebuild".to_owned()),
         ("POST", "/api/admin/ingest?to=a@b.example".to_owned()),

@@ -50,6 +50,11 @@ pub fn json_with(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
+/// 200 with a text that is JSON already.
+pub fn json_text(text: String) -> Response {
+    ([(CONTENT_TYPE, JSON)], Body::from(text)).into_response()
+}
+
 /// 200 with a list of what is JSON already, in one buffer of its size.
 pub fn json_list<'a>(items: impl Iterator<Item = &'a [u8]> + Clone) -> Response {
     let length: usize = items.clone().map(|item| item.len() + 1).sum();

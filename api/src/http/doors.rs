@@ -6,11 +6,13 @@ use accounts::{Sealer, Table};
 use async_trait::async_trait;
 use eventlog::{Follower, Log, Progress};
 use mailstore::{Totals, Upkeep};
-use schemas::{Arrivals, MessageId};
+use schemas::{Arrivals, MessageId, Standing};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::events::MAX_STREAMS;
+use super::replay::Replays;
 use super::socket::Incoming;
 
 /// Big mails that are parsed at a time: each may take as much memory as the mail, and as long as a core is slow.
@@ -25,6 +27,8 @@ pub struct Doors {
     pub accounts: Arc<Follower<Table>>,
     /// Whether other nodes write to the log as well.
     pub is_shared: bool,
+    /// What stands on the topic `schemas`.
+    pub schemas: Arc<Follower<Standing>>,
     /// How far the store shows what is on the log.
     pub shown: Arc<Progress>,
     pub sealer: Sealer,
@@ -32,6 +36,8 @@ pub struct Doors {
     /// The id of a delivery: of this message, to this forward, asked for by this origin.
     pub delivery_id: fn(&MessageId, &str, &str) -> String,
     pub operations: Arc<dyn Operations>,
+    /// Computes scores and routes again.
+    pub replays: Arc<dyn Replays>,
     /// Mail as it comes.
     pub incoming: Arc<dyn Incoming>,
     /// The metrics in Prometheus' text format.
@@ -85,6 +91,9 @@ pub struct RebuildStep {
 pub enum OperationError {
     #[error("it is being done already")]
     Busy,
+    /// What was asked for can't be done.
+    #[error("{0}")]
+    Refused(String),
     /// Nothing has changed; the cause is for an operator.
     #[error("{0}")]
     Failed(String),
@@ -97,8 +106,12 @@ pub struct Api {
     pub(super) parsing: Arc<Semaphore>,
     /// Places for refusing websockets.
     pub(super) refusals: Arc<Semaphore>,
+    /// Places for those who read the log.
+    pub(super) streams: Arc<Semaphore>,
     /// One partial update of settings at a time: each reads, changes and writes the whole of them.
     pub(super) settings_turn: Semaphore,
+    /// One decision about dead letters at a time: each looks at what was decided before.
+    pub(super) letters_turn: Semaphore,
     /// The times of mail that is brought in.
     pub(super) arrivals: Mutex<Arrivals>,
 }
@@ -109,7 +122,9 @@ impl Api {
             doors,
             parsing: Arc::new(Semaphore::new(MAX_PARSING)),
             refusals: Arc::new(Semaphore::new(MAX_REFUSALS)),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             settings_turn: Semaphore::new(1),
+            letters_turn: Semaphore::new(1),
             arrivals: Mutex::default(),
         })
     }

@@ -21,6 +21,10 @@ pub enum ApiError {
     /// A list or count of somebody else's, or what needs an administrator.
     Forbidden(Cow<'static, str>),
     NotFound(Cow<'static, str>),
+    /// It was there, and is not any more.
+    Gone(Cow<'static, str>),
+    /// Others have every place.
+    TooMany(Cow<'static, str>),
     /// It can't be done, whatever the spelling.
     Refused(Cow<'static, str>),
     /// The request is badly made; each fault by its place.
@@ -60,6 +64,8 @@ impl ApiError {
             Self::NotAuthorized | Self::NotOwned(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) | Self::WrongHost => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Gone(_) => StatusCode::GONE,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Refused(_) | Self::Invalid(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -74,9 +80,12 @@ impl ApiError {
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::NotAuthorized => "Not authorized. You may need to log in first.".into(),
-            Self::NotOwned(text) | Self::Forbidden(text) | Self::NotFound(text) | Self::Refused(text) => {
-                Cow::Borrowed(text)
-            }
+            Self::NotOwned(text)
+            | Self::Forbidden(text)
+            | Self::NotFound(text)
+            | Self::Gone(text)
+            | Self::TooMany(text)
+            | Self::Refused(text) => Cow::Borrowed(text),
             // The others stand beside it in the body, which says nothing twice.
             Self::Invalid(faults) => faults.first().map_or("The request is badly made.", String::as_str).into(),
             Self::MethodNotAllowed => "This method is not allowed here.".into(),

@@ -16,9 +16,11 @@ mod admin;
 mod answer;
 mod attachments;
 mod bodies;
+mod corrections;
 mod domains;
 mod doors;
 mod error;
+mod events;
 mod flags;
 mod forwards;
 mod headers;
@@ -30,11 +32,14 @@ pub mod metric;
 mod present;
 mod purge;
 mod reading;
+mod registry;
+pub mod replay;
 mod request;
 mod sanitize;
 mod serve;
 mod settings;
 mod socket;
+mod spam_folder;
 mod time;
 mod tolerant;
 mod webhook;
@@ -62,15 +67,18 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .merge(messages::routes())
         .merge(flags::routes())
         .merge(forwards::routes())
+        .merge(events::routes())
         .merge(bodies::routes())
         .merge(headers::routes())
         .merge(attachments::routes())
         .merge(me::routes())
         .merge(domains::routes())
+        .merge(spam_folder::routes())
         .nest("/admin", admin::routes());
     let routes = Router::new()
         .nest("/api", resources)
         .merge(socket::routes())
+        .merge(registry::routes())
         .merge(health::routes(probes_of(&api)))
         .fallback(any(unknown))
         .method_not_allowed_fallback(not_allowed)

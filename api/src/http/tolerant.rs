@@ -58,7 +58,10 @@ async fn answer(api: &Api, routes: Router, mut request: Request) -> Response {
 fn preflight() -> Response {
     let headers = [
         (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")),
-        (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Mailsac-Key, Mailsac-Client, Content-Type")),
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("Mailsac-Key, Mailsac-Client, Content-Type, Last-Event-ID"),
+        ),
         (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400")),
     ];
     (StatusCode::NO_CONTENT, headers, Body::empty()).into_response()

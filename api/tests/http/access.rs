@@ -73,7 +73,7 @@ const MATRIX: &[(&str, [u16; 4])] = &[
     ("PUT /api/admin/domains/y.org/catch-all", [401, 403, 200, 403]),
     ("DELETE /api/admin/domains/q.org/catch-all", [401, 403, 404, 403]),
     ("POST /api/admin/ingest", [401, 403, 400, 403]),
-    ("GET /api/admin/events/accounts", [401, 403, 200, 403]),
+    ("GET /api/events/accounts", [401, 403, 200, 403]),
     ("POST /api/admin/rebuild", [401, 403, 200, 403]),
     ("GET /api/admin/dump", [401, 403, 200, 403]),
     ("GET /livez", [200, 200, 200, 200]),

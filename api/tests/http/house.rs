@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use accounts::{Sealer, Table};
 use api::http::{
-    Ask, Doors, Hosts, Incoming, Listening, NotListening, OperationError, Operations, RebuildStep, Settings,
+    Ask, Doors, Hosts, Incoming, Listening, NotListening, OperationError, Operations, RebuildStep, Settings, replay,
 };
 use async_trait::async_trait;
 use axum::Router;
@@ -17,7 +17,7 @@ use mailstore::embedded::EmbeddedStore;
 use mailstore::{Fact, RawBytes, RawSource, Store, StoreError, Totals, Upkeep};
 use processors::spam::Models;
 use schemas::event::{AccountChange, AccountEvent, Door, MailRaw, Peer};
-use schemas::{Event, MessageId, NewRecord, Position, Record, Topic, codec};
+use schemas::{Event, MessageId, NewRecord, Position, Record, Standing, Topic, codec};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -87,6 +87,14 @@ impl House {
             log: as_log,
             store: store.clone(),
             accounts,
+            schemas: Follower::start(
+                log.clone(),
+                Topic::Schemas,
+                Standing::default(),
+                0,
+                |standing, record| standing.take(record).unwrap(),
+                shutdown.clone(),
+            ),
             shown,
             sealer: Sealer::new([7; 32]),
             settings: Settings {
@@ -97,6 +105,7 @@ impl House {
             },
             delivery_id: |message, forward, origin| format!("dlv_{message}{forward}{origin}"),
             operations: Arc::new(NoOperations),
+            replays: Arc::new(NoOperations),
             incoming: incoming.clone(),
             metrics: Box::new(|| "postlog_up 1\n".to_owned()),
             ready: Box::new(move || what_is_missing.lock().unwrap().clone()),
@@ -128,6 +137,10 @@ impl House {
     pub async fn append(&self, event: Event, partition: Option<u32>) -> Position {
         let value = codec::encode(&event).unwrap();
         let record = NewRecord { partition, ..NewRecord::new(event.topic(), "key", value) };
+        self.log.append(vec![record]).await.unwrap()[0]
+    }
+
+    pub async fn log_append(&self, record: NewRecord) -> Position {
         self.log.append(vec![record]).await.unwrap()[0]
     }
 
@@ -261,6 +274,17 @@ impl Incoming for Feeds {
 }
 
 struct NoOperations;
+
+#[async_trait]
+impl replay::Replays for NoOperations {
+    async fn score(&self, _: replay::Ask, _: &replay::Report<'_>) -> Result<replay::ScoreReport, OperationError> {
+        Ok(replay::ScoreReport::default())
+    }
+
+    async fn route(&self, _: replay::Ask, _: &replay::Report<'_>) -> Result<replay::RouteReport, OperationError> {
+        Ok(replay::RouteReport::default())
+    }
+}
 
 #[async_trait]
 impl Operations for NoOperations {

@@ -4,10 +4,12 @@
 
 mod access;
 mod cases;
+mod events;
 mod faults;
 mod house;
 mod limits;
 mod operator;
 mod reading;
+mod registry;
 mod socket;
 mod wire;

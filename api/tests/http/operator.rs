@@ -15,7 +15,7 @@ async fn a_message_brought_in_is_on_the_log_with_crlf_and_its_recipients() {
     let answer = house.send(line, "Subject: x\n\nhello\n").await;
     assert_eq!(answer.status, 200);
     let id = answer.json()["id"].clone();
-    let events = lines(&house.ask("GET /api/admin/events/mail.raw root").await.text());
+    let events = lines(&house.ask("GET /api/events/mail.raw root").await.text());
     assert_eq!(events.len(), 1);
     let event = &events[0]["event"];
     assert_eq!(events[0]["key"], id);
@@ -32,7 +32,7 @@ async fn mails_brought_in_for_one_inbox_have_a_moment_each() {
     for _ in 0..40 {
         assert_eq!(house.send("POST /api/admin/ingest?to=a@x.org root", "Subject: x\n\nx\n").await.status, 200);
     }
-    let events = lines(&house.ask("GET /api/admin/events/mail.raw root").await.text());
+    let events = lines(&house.ask("GET /api/events/mail.raw root").await.text());
     let moments = events.iter().map(|line| line["event"]["arrived_at"].as_i64().unwrap());
     assert_eq!(moments.collect::<std::collections::BTreeSet<_>>().len(), 40);
 }
@@ -44,7 +44,7 @@ async fn mail_for_what_is_no_address_is_not_brought_in() {
     assert_eq!(answer.status, 400);
     let fault = "to is not an address: it has no @";
     assert_eq!(answer.json(), json!({"message": fault, "error": "Bad Request", "validationErrors": [fault]}));
-    assert_eq!(house.ask("GET /api/admin/events/mail.raw root").await.text(), "");
+    assert_eq!(house.ask("GET /api/events/mail.raw root").await.text(), "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,7 +53,7 @@ async fn recipients_are_read_from_the_message_when_none_are_given() {
     for mail in ["To: A <a@x.org>\nCc: c@x.org\n\nx", "Subject: nobody\n\nx"] {
         assert_eq!(house.send("POST /api/admin/ingest root", mail).await.status, 200);
     }
-    let events = lines(&house.ask("GET /api/admin/events/mail.raw root").await.text());
+    let events = lines(&house.ask("GET /api/events/mail.raw root").await.text());
     assert_eq!(events[0]["event"]["recipients"], json!(["a@x.org", "c@x.org"]));
     assert_eq!(events[1]["event"]["recipients"], json!(["undisclosed-recipients@localhost"]));
 }
@@ -63,7 +63,7 @@ async fn events_are_read_from_any_place_up_to_the_end_of_now() {
     let house = House::new().await;
     let offsets = |text: String| lines(&text).iter().map(|line| line["offset"].as_u64().unwrap()).collect::<Vec<_>>();
     let from = async |from: &str| {
-        let answer = house.ask(&format!("GET /api/admin/events/accounts?from={from} root")).await;
+        let answer = house.ask(&format!("GET /api/events/accounts?from={from} root")).await;
         (answer.status.as_u16(), offsets(answer.text()))
     };
     assert_eq!(from("earliest").await, (200, vec![0, 1, 2, 3, 4, 5]));
@@ -72,8 +72,8 @@ async fn events_are_read_from_any_place_up_to_the_end_of_now() {
     assert_eq!(from("latest").await, (200, vec![]));
     assert_eq!(from("2020-01-01").await, (200, vec![0, 1, 2, 3, 4, 5]));
     assert_eq!(from("9999-01-01").await, (200, vec![]));
-    assert_eq!(house.ask("GET /api/admin/events/accounts?from=sometime root").await.status, 400);
-    assert_eq!(house.ask("GET /api/admin/events/nothing root").await.status, 400);
+    assert_eq!(house.ask("GET /api/events/accounts?from=sometime root").await.status, 400);
+    assert_eq!(house.ask("GET /api/events/nothing root").await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,7 +81,7 @@ async fn followed_events_come_as_they_happen_and_end_with_the_server() {
     use http_body_util::BodyExt;
     use tower::ServiceExt;
     let house = House::new().await;
-    let uri = "/api/admin/events/accounts?from=latest&follow=true";
+    let uri = "/api/events/accounts?from=latest&follow=true";
     let request = axum::http::Request::builder().uri(uri).header("mailsac-key", "k_root");
     let response = house.router.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
     let mut body = response.into_body();

@@ -1,12 +1,12 @@
 //! Which partitions the group has given to a member. A change is only noted where librdkafka tells it, and taken up
 //! by the member's next poll: finding the group's positions may take long, and may not block there.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::Notify;
@@ -14,12 +14,20 @@ use tokio::sync::Notify;
 use super::said::{Said, said};
 
 /// What changed last.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) enum Change {
-    /// These partitions, by the broker's names, and no others.
-    Given(Vec<(String, i32)>),
+    Given(Given),
     /// None: what was read and not committed may belong to somebody else.
     Taken,
+}
+
+/// These partitions, by the broker's names, and no others.
+#[derive(Clone)]
+pub(super) struct Given {
+    pub partitions: Vec<(String, i32)>,
+    /// Who the member was when it was given them: what is committed under this name after they have gone to somebody
+    /// else is refused by the broker.
+    pub member: Option<Arc<ConsumerGroupMetadata>>,
 }
 
 #[derive(Default)]
@@ -36,6 +44,11 @@ impl Assignment {
     /// Puts back what could not be taken up, unless it has changed again.
     pub fn put_back(&self, change: Change) {
         self.change.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(change);
+    }
+
+    /// Whether there is a change that was not taken up.
+    pub fn is_pending(&self) -> bool {
+        self.change.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     pub async fn changed(&self) {
@@ -58,7 +71,10 @@ impl ConsumerContext for Assignment {
         let is_given = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         let change = if is_given {
             let elements = assigned.elements();
-            Change::Given(elements.iter().map(|one| (one.topic().to_owned(), one.partition())).collect())
+            Change::Given(Given {
+                partitions: elements.iter().map(|one| (one.topic().to_owned(), one.partition())).collect(),
+                member: consumer.group_metadata().map(Arc::new),
+            })
         } else {
             Change::Taken
         };

@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 use schemas::record::Partition;
 use schemas::{Position, Topic};
+use tokio::sync::watch;
 
 use super::names::Names;
 use super::said::Said;
@@ -37,6 +38,8 @@ pub(super) struct Inquirer {
     committed: Arc<BaseConsumer<Said>>,
     written: BaseConsumer<Said>,
     partitions: BTreeMap<Topic, Partition>,
+    /// Consumers that are being closed.
+    pub closing: watch::Sender<usize>,
 }
 
 impl Inquirer {
@@ -49,7 +52,7 @@ impl Inquirer {
         let mut config = settings.consumer_config(&names.group("postlog-inquirer"));
         config.set("isolation.level", "read_uncommitted");
         let written: BaseConsumer<Said> = config.create_with_context(Said).map_err(convert::unavailable)?;
-        Ok(Self { names: Arc::clone(names), committed, written, partitions })
+        Ok(Self { names: Arc::clone(names), committed, written, partitions, closing: watch::Sender::new(0) })
     }
 
     pub fn partitions(&self, topic: Topic) -> Partition {

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{Consumer as _, StreamConsumer};
+use rdkafka::consumer::{Consumer as _, ConsumerGroupMetadata, StreamConsumer};
 use rdkafka::topic_partition_list::Offset as KafkaOffset;
 use schemas::{NewRecord, Position, Record, Topic};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::assignment::{Assignment, Change};
+use super::assignment::{Assignment, Change, Given};
 use super::inquirer::{End, Inquirer};
-use super::reader::Reader;
+use super::reader::{LET_GO, Reader};
 use super::settings::KafkaSettings;
 use super::transactor::{Batch, Transactor};
 use super::{ASK_TIMEOUT, convert};
-use crate::{Limits, LogError, Member, Result};
+use crate::{Limits, LogError, Member, Result, metric};
 
 /// How long a poll or a commit waits for the group to give the member its partitions.
 const JOIN_WAIT: Duration = Duration::from_secs(10);
@@ -31,6 +31,12 @@ pub(super) struct KafkaMember {
     transactor: Transactor,
     /// Whether the group has given it partitions, be it none.
     is_assigned: bool,
+    /// Who it is while it has them.
+    member: Option<Arc<ConsumerGroupMetadata>>,
+    /// How often partitions were given to it or taken from it.
+    changes: u64,
+    /// What that number was when it was polled last.
+    polled_at: Option<u64>,
     /// Once somebody else has the place, for ever.
     is_fenced: bool,
 }
@@ -42,6 +48,8 @@ impl KafkaMember {
         group: &str,
         topics: &[Topic],
     ) -> Result<Self> {
+        // One that is on its way out may still ask for its place, and would take it from the one that comes after it.
+        let _ = timeout(LET_GO, inquirer.closing.subscribe().wait_for(|closing| *closing == 0)).await;
         let names = &inquirer.names;
         let transactor = Transactor::start(settings, names, group).await?;
         let config = settings.member_config(&names.group(group));
@@ -56,6 +64,9 @@ impl KafkaMember {
             reader: Reader::new(consumer, inquirer),
             transactor,
             is_assigned: false,
+            member: None,
+            changes: 0,
+            polled_at: None,
             is_fenced: false,
         })
     }
@@ -81,8 +92,10 @@ impl KafkaMember {
         let Some(change) = consumer.context().take() else { return Ok(()) };
         self.reader.start_at(&[]);
         self.is_assigned = false;
+        self.member = None;
+        self.changes += 1;
         let Change::Given(given) = &change else { return Ok(()) };
-        let given = given.clone();
+        let Given { partitions: given, member } = given.clone();
         consumer.context().put_back(change);
         let asked = tokio::task::spawn_blocking({
             let consumer = Arc::clone(&consumer);
@@ -103,6 +116,8 @@ impl KafkaMember {
         consumer.assign(&starts).map_err(convert::unavailable)?;
         self.reader.start_at(&places);
         self.is_assigned = true;
+        self.member = member;
+        metrics::counter!(metric::REBALANCES, "group" => self.group.clone()).increment(1);
         Ok(())
     }
 
@@ -156,7 +171,7 @@ impl KafkaMember {
             match place {
                 None => {
                     let text = format!("{}/{} went to another member", position.topic, position.partition);
-                    return Err(LogError::Unavailable(text));
+                    return Err(LogError::Moved(text));
                 }
                 Some(place) if position.offset > place.offset => ahead.push(*position),
                 Some(_) => {}
@@ -165,16 +180,23 @@ impl KafkaMember {
         inquirer.check(&ahead).await
     }
 
+    /// What was read before partitions changed hands may be somebody else's by now, or have been.
+    fn check_hands(&self) -> Result<()> {
+        let is_polled_since = self.polled_at.is_none_or(|at| at == self.changes);
+        if is_polled_since && !self.reader.consumer.context().is_pending() {
+            return Ok(());
+        }
+        Err(LogError::Moved(format!("the group {} has given its partitions anew", self.group)))
+    }
+
     async fn transact(&mut self, outputs: Vec<NewRecord>, positions: &[Position]) -> Result<()> {
         if !positions.is_empty() {
             self.assigned().await?;
+            self.check_hands()?;
         }
         self.check(&outputs, positions).await?;
-        let Some(member) = self.reader.consumer.group_metadata() else {
-            return Err(LogError::Unavailable(format!("the group {} has no metadata", self.group)));
-        };
         let offsets = convert::list(&self.reader.inquirer.names, positions)?;
-        self.transactor.commit(Batch { outputs, offsets, member }).await?;
+        self.transactor.commit(Batch { outputs, offsets, member: self.member.clone() }).await?;
         for position in positions {
             self.reader.skip_to(*position);
         }
@@ -239,6 +261,7 @@ impl Member for KafkaMember {
     async fn poll(&mut self, limits: &Limits) -> Result<Vec<Record>> {
         self.check_fence()?;
         let polled = self.poll_reader(limits).await;
+        self.polled_at = Some(self.changes);
         self.fence(polled)
     }
 

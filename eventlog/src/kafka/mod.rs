@@ -7,6 +7,7 @@ mod convert;
 mod inquirer;
 mod member;
 mod names;
+mod queue;
 mod reader;
 mod said;
 mod settings;
@@ -24,12 +25,13 @@ use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
-use rdkafka::producer::{FutureProducer, Producer as _};
+use rdkafka::producer::FutureProducer;
 use rdkafka::util::Timeout;
 use schemas::{NewRecord, Position, Topic};
 
 use inquirer::{End, Inquirer};
 use names::Names;
+use queue::Queue;
 use said::Said;
 pub use settings::KafkaSettings;
 
@@ -46,6 +48,7 @@ pub struct KafkaLog {
     settings: Arc<KafkaSettings>,
     names: Arc<Names>,
     producer: FutureProducer,
+    queue: Queue,
     inquirer: Arc<Inquirer>,
     admin: AdminClient<DefaultClientContext>,
 }
@@ -67,7 +70,7 @@ impl KafkaLog {
         let producer: FutureProducer = settings.producer_config().create().map_err(convert::unavailable)?;
         // Topics of several installations may stand on one cluster, behind their prefixes.
         let id = if settings.prefix.is_empty() { cluster } else { format!("{cluster}/{}", settings.prefix) };
-        let log = Self { id: LogId(id), settings, names, producer, inquirer, admin };
+        let log = Self { id: LogId(id), settings, names, producer, queue: Queue::default(), inquirer, admin };
         log.wait_for_leaders().await?;
         Ok(Arc::new(log))
     }
@@ -87,6 +90,7 @@ impl KafkaLog {
 
     async fn send(&self, record: &NewRecord) -> Result<Position> {
         let timeout = Timeout::After(self.settings.message_timeout);
+        let _waiting = self.queue.enter(convert::size_bytes(record));
         let sent = self.producer.send(convert::to_kafka(&self.names, record), timeout).await;
         let delivery = sent.map_err(|(cause, _)| match cause.rdkafka_error_code() {
             Some(RDKafkaErrorCode::MessageSizeTooLarge) => LogError::TooLarge {
@@ -99,11 +103,6 @@ impl KafkaLog {
         let size_bytes = convert::size_bytes(record) as u64;
         metrics::counter!(metric::APPENDED_BYTES, "topic" => record.topic.name()).increment(size_bytes);
         convert::position(record.topic, delivery.partition, delivery.offset)
-    }
-
-    fn measure_queue(&self) {
-        let waiting = self.producer.in_flight_count();
-        metrics::gauge!(metric::PRODUCER_QUEUE).set(f64::from(waiting));
     }
 }
 
@@ -118,11 +117,7 @@ impl Log for KafkaLog {
             self.inquirer.check_partition(record.topic, record.partition.unwrap_or(0))?;
             convert::check_size(record, self.settings.max_record_bytes)?;
         }
-        let sends = join_all(records.iter().map(|record| self.send(record)));
-        self.measure_queue();
-        let sent = sends.await;
-        self.measure_queue();
-        sent.into_iter().collect()
+        join_all(records.iter().map(|record| self.send(record))).await.into_iter().collect()
     }
 
     async fn join(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Member>> {

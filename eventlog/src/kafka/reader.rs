@@ -20,7 +20,7 @@ use crate::{Limits, LogError, Result};
 /// A poll waits at least this long: what is on the broker takes a round trip to be here.
 const AT_LEAST: Duration = Duration::from_millis(500);
 /// How long whoever closes a consumer waits for the others to let go of it.
-const LET_GO: Duration = Duration::from_secs(10);
+pub(super) const LET_GO: Duration = Duration::from_secs(10);
 /// What is taken from librdkafka before its partitions are handed out in turn.
 const WAITING_BYTES: usize = 16 << 20;
 const WAITING_RECORDS: usize = 20_000;
@@ -230,12 +230,15 @@ impl<C: ConsumerContext + 'static> Drop for Reader<C> {
     /// Closing a consumer asks the broker: on a thread where that may take its time.
     fn drop(&mut self) {
         let consumer = Arc::clone(&self.consumer);
+        let inquirer = Arc::clone(&self.inquirer);
+        inquirer.closing.send_modify(|closing| *closing += 1);
         std::thread::spawn(move || {
             let deadline = std::time::Instant::now() + LET_GO;
             while Arc::strong_count(&consumer) > 1 && std::time::Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(1));
             }
             drop(consumer);
+            inquirer.closing.send_modify(|closing| *closing -= 1);
         });
     }
 }

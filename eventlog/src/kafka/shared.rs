@@ -53,7 +53,7 @@ impl SharedTail {
         let Change::Given(given) = &change else { return Ok(()) };
         let given = given.clone();
         consumer.context().put_back(change);
-        let places = match self.places(&given).await {
+        let places = match self.places(&given.partitions).await {
             Ok(places) => places,
             Err(error) if error.is_transient() => {
                 tracing::info!(group = self.group, %error, "waiting for the positions of partitions");

@@ -32,7 +32,8 @@ pub(super) struct Transactor {
 pub(super) struct Batch {
     pub outputs: Vec<NewRecord>,
     pub offsets: TopicPartitionList,
-    pub member: ConsumerGroupMetadata,
+    /// Who commits the offsets.
+    pub member: Option<Arc<ConsumerGroupMetadata>>,
 }
 
 impl Transactor {
@@ -53,9 +54,9 @@ impl Transactor {
             starts.push(tokio::task::spawn_blocking(move || starting.init_transactions(ASK_TIMEOUT)));
             producers.push(producer);
         }
-        for start in starts {
+        for (start, producer) in starts.into_iter().zip(&producers) {
             let started = start.await.map_err(|cause| LogError::Unavailable(cause.to_string()))?;
-            started.map_err(|cause| failure(group, cause))?;
+            started.map_err(|cause| failure(group, producer, cause))?;
         }
         Ok(Self { group: group.to_owned(), names: Arc::clone(names), producers, turn: 0 })
     }
@@ -70,15 +71,7 @@ impl Transactor {
                 metrics::histogram!(metric::TRANSACTION_SECONDS, "group" => group).record(started.elapsed());
                 return Ok(());
             };
-            let failed = failure(&group, cause);
-            if !matches!(failed, LogError::Fenced(_)) {
-                abort(&producer, &group);
-            } else if started.elapsed() >= TRANSACTION_TIMEOUT {
-                // The broker fences who lets a transaction time out as it does who has been replaced: a process that
-                // was frozen may begin again.
-                return Err(LogError::Unavailable(format!("a transaction of the group {group} has timed out")));
-            }
-            Err(failed)
+            Err(undone(&producer, &group, cause, started.elapsed()))
         });
         committed.await.map_err(|cause| LogError::Unavailable(cause.to_string()))?
     }
@@ -97,8 +90,8 @@ fn transact(producer: &FutureProducer, names: &Names, batch: &Batch) -> std::res
     for output in &batch.outputs {
         send(producer, names, output)?;
     }
-    if batch.offsets.count() > 0 {
-        producer.send_offsets_to_transaction(&batch.offsets, &batch.member, ASK_TIMEOUT)?;
+    if let Some(member) = batch.member.as_ref().filter(|_| batch.offsets.count() > 0) {
+        producer.send_offsets_to_transaction(&batch.offsets, member, ASK_TIMEOUT)?;
     }
     wait_until_sent(producer);
     producer.commit_transaction(TRANSACTION_TIMEOUT)
@@ -112,9 +105,22 @@ fn wait_until_sent(producer: &FutureProducer) {
     }
 }
 
-fn abort(producer: &FutureProducer, group: &str) {
-    if let Err(cause) = producer.abort_transaction(ASK_TIMEOUT) {
-        tracing::warn!(group, %cause, "a transaction could not be aborted");
+/// Aborts what failed: what the caller is told of it.
+fn undone(producer: &FutureProducer, group: &str, cause: KafkaError, took: Duration) -> LogError {
+    let failed = failure(group, producer, cause);
+    if matches!(failed, LogError::Fenced(_)) {
+        // The broker fences who lets a transaction time out as it does who has been replaced: a process that was frozen
+        // may begin again.
+        let timed_out = took >= TRANSACTION_TIMEOUT;
+        let text = || format!("a transaction of the group {group} has timed out");
+        return if timed_out { LogError::Unavailable(text()) } else { failed };
+    }
+    match producer.abort_transaction(ASK_TIMEOUT) {
+        Ok(()) => failed,
+        // The producer is of no use any more, so its member begins again.
+        Err(cause) => {
+            LogError::Unavailable(format!("a transaction of the group {group} could not be aborted: {cause}"))
+        }
     }
 }
 
@@ -134,20 +140,19 @@ fn send(producer: &FutureProducer, names: &Names, output: &NewRecord) -> std::re
     }
 }
 
-/// Whether somebody else has the place, or the same may succeed later.
-fn failure(group: &str, cause: KafkaError) -> LogError {
-    let fenced = match &cause {
-        KafkaError::Transaction(error) => error.is_fatal(),
-        other => matches!(
-            other.rdkafka_error_code(),
-            Some(
-                RDKafkaErrorCode::Fatal
-                    | RDKafkaErrorCode::Fenced
-                    | RDKafkaErrorCode::FencedInstanceId
-                    | RDKafkaErrorCode::ProducerFenced
-                    | RDKafkaErrorCode::InvalidProducerEpoch
-            )
-        ),
-    };
-    if fenced { LogError::Fenced(group.to_owned()) } else { convert::unavailable(cause) }
+/// Whether somebody else has the place, or the partitions, or the same may succeed later.
+fn failure(group: &str, producer: &FutureProducer, cause: KafkaError) -> LogError {
+    use RDKafkaErrorCode as Code;
+    // What made the producer useless says more than the calls that fail after it.
+    let fatal = producer.client().fatal_error().map(|(code, _)| code);
+    match fatal.or_else(|| cause.rdkafka_error_code()) {
+        Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => LogError::Fenced(group.to_owned()),
+        // The group has gone on without this member, or with another under its name: its consumer will say which.
+        Some(Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress | Code::FencedInstanceId)
+            if fatal.is_none() =>
+        {
+            LogError::Moved(format!("the group {group} has gone on: {cause}"))
+        }
+        _ => convert::unavailable(cause),
+    }
 }

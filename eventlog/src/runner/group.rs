@@ -2,23 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use schemas::{NewRecord, Position, Record, Topic};
 use tokio_util::sync::CancellationToken;
 
 use super::batch::{self, Concluded};
+use super::lag::Lag;
 use super::markers::{DEATHS_BEFORE_GIVING_UP, Markers};
 use super::{Backoff, RunSettings, Stage};
 use crate::{Log, LogError, Member, Result, metric};
 
-/// Faults in a row that may pass, after which the stage stops with the last one (about half a minute).
-const RETRIES: u32 = 12;
-/// How often the lag is measured.
-const LAG_EVERY: Duration = Duration::from_secs(1);
-
 /// Runs the stage as a member of the group until `shutdown`, which lets the batch in flight be committed. A fault
-/// that may pass is met with back-off; every other one stops the stage, and positions are never reset.
+/// that may pass is met with back-off for as long as it takes, and the member joins anew; every other one stops the
+/// stage, and positions are never reset.
 pub async fn run_group(
     log: Arc<dyn Log>,
     group: &str,
@@ -44,7 +41,7 @@ pub async fn run_group(
         markers,
         careful,
         backoff: Backoff::default(),
-        lag_measured: None,
+        lag: Lag::new(group, topics),
     };
     let ran = runner.run(&shutdown).await;
     if let (Ok(()), Some(markers)) = (&ran, &runner.markers) {
@@ -63,7 +60,7 @@ struct Runner {
     /// Records that still go one at a time.
     careful: usize,
     backoff: Backoff,
-    lag_measured: Option<Instant>,
+    lag: Lag,
 }
 
 impl Runner {
@@ -73,8 +70,7 @@ impl Runner {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            let for_ever = matches!(error, LogError::Full(_));
-            if !error.is_transient() || (self.backoff.waits() >= RETRIES && !for_ever) {
+            if !error.is_transient() {
                 tracing::error!(group = self.group, stage = self.stage.name(), %error, "a stage stops");
                 return Err(error);
             }
@@ -107,9 +103,24 @@ impl Runner {
                 self.measure_lag(member.positions()).await;
                 continue;
             }
-            self.handle(member.as_mut(), records).await?;
+            match self.handle(member.as_mut(), records).await {
+                // Whoever has the partitions now does it; this member goes on with what it was given.
+                Err(LogError::Moved(cause)) => {
+                    tracing::info!(group = self.group, cause, "a batch went to another member");
+                    metrics::counter!(metric::MOVED_BATCHES, "group" => self.group.clone()).increment(1);
+                    continue;
+                }
+                handled => handled?,
+            }
             self.backoff.reset();
             self.measure_lag(member.positions()).await;
+        }
+    }
+
+    /// Every record that the member was given is committed by now.
+    async fn measure_lag(&mut self, positions: Vec<Position>) {
+        if self.lag.is_due() {
+            self.lag.measure(self.log.as_ref(), &positions).await;
         }
     }
 
@@ -178,24 +189,6 @@ impl Runner {
         metrics::histogram!(metric::BATCH_RECORDS, "group" => group.clone()).record(concluded.len() as f64);
         metrics::counter!(metric::DEAD_LETTERS, "group" => group).increment(poisoned as u64);
         Ok(())
-    }
-
-    /// Of the partitions that this member has: those of the other members are theirs to tell. Every record that it was
-    /// given is committed by now.
-    async fn measure_lag(&mut self, positions: Vec<Position>) {
-        if self.lag_measured.is_some_and(|at| at.elapsed() < LAG_EVERY) {
-            return;
-        }
-        self.lag_measured = Some(Instant::now());
-        for &topic in &self.topics {
-            let Ok(all) = self.log.bounds(topic).await else { return };
-            let mut lag = 0;
-            for bounds in all {
-                let at = positions.iter().find(|at| at.topic == topic && at.partition == bounds.partition);
-                lag += at.map_or(0, |at| bounds.end.saturating_sub(at.offset));
-            }
-            metrics::gauge!(metric::GROUP_LAG, "group" => self.group.clone(), "topic" => topic.name()).set(lag as f64);
-        }
     }
 }
 

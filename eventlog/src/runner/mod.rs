@@ -5,6 +5,7 @@ mod backoff;
 mod batch;
 mod dead;
 mod group;
+mod lag;
 mod markers;
 mod project;
 mod shared;

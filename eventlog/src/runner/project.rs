@@ -7,6 +7,7 @@ use schemas::record::{Offset, Partition};
 use schemas::{Position, Record, Topic};
 use tokio_util::sync::CancellationToken;
 
+use super::lag::Lag;
 use super::{Backoff, BatchLimits, Projection, ProjectionError};
 use crate::{Log, LogError, Progress};
 
@@ -33,7 +34,8 @@ pub async fn project(
     progress: Option<Arc<Progress>>,
     shutdown: CancellationToken,
 ) -> Result<(), ProjectError> {
-    let mut follower = Following { log, topics: topics.to_vec(), projection, limits, until, progress };
+    let lag = Lag::new(projection.name(), topics);
+    let mut follower = Following { log, topics: topics.to_vec(), projection, limits, until, progress, lag };
     let mut backoff = Backoff::default();
     loop {
         let error = match follower.follow(&mut backoff, &shutdown).await {
@@ -55,6 +57,7 @@ struct Following {
     limits: BatchLimits,
     until: Option<Vec<Position>>,
     progress: Option<Arc<Progress>>,
+    lag: Lag,
 }
 
 impl Following {
@@ -91,6 +94,7 @@ impl Following {
             };
             backoff.reset();
             if moved.is_empty() {
+                self.measure_lag(&places).await;
                 continue;
             }
             if is_news && !apply(self.projection.as_ref(), records, &moved, shutdown).await? {
@@ -100,8 +104,15 @@ impl Following {
                 places.insert((position.topic, position.partition), position.offset);
             }
             self.tell(&moved);
+            self.measure_lag(&places).await;
         }
         Ok(())
+    }
+
+    async fn measure_lag(&mut self, places: &Places) {
+        if self.lag.is_due() {
+            self.lag.measure(self.log.as_ref(), &positions(places)).await;
+        }
     }
 
     /// Where the projection stands in each partition; `None` when the shutdown came first.

@@ -36,14 +36,28 @@ pub async fn shared() -> String {
 
 impl Broker {
     pub async fn start() -> Self {
-        tokio::task::spawn_blocking(Self::start_blocking).await.unwrap()
+        Self::start_with(|_, _| String::new()).await
     }
 
-    fn start_blocking() -> Self {
+    /// With more settings, made from its folder and its port; the two ports behind it are free as well.
+    pub async fn start_with(extra: fn(&Path, u16) -> String) -> Self {
+        tokio::task::spawn_blocking(move || Self::start_blocking(extra)).await.unwrap()
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn start_blocking(extra: fn(&Path, u16) -> String) -> Self {
         let mut said = String::new();
         for _ in 0..TRIES {
             let folder = tempfile::tempdir().unwrap();
             let port = free_ports();
+            std::fs::write(folder.path().join("extra.properties"), extra(folder.path(), port)).unwrap();
             let started = script("start", folder.path(), port).output().unwrap();
             if started.status.success() {
                 let watcher = watch(folder.path(), port);
@@ -100,12 +114,13 @@ fn watch(folder: &Path, port: u16) -> Child {
         .unwrap()
 }
 
-/// A port that is free, and the one behind it as well.
+/// A port that is free, and the two behind it as well.
 fn free_ports() -> u16 {
     loop {
         let first = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = first.local_addr().unwrap().port();
-        if port < u16::MAX && std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+        let is_free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if port < u16::MAX - 1 && is_free(port + 1) && is_free(port + 2) {
             return port;
         }
     }

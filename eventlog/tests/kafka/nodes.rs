@@ -1,12 +1,12 @@
 //! Several nodes in one group: partitions change hands, and nothing is lost or doubled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eventlog::kafka::KafkaLog;
 use eventlog::runner::{BatchLimits, Poison, RunSettings, Stage, run_group};
-use eventlog::{Limits, Log, Result};
+use eventlog::{Limits, Log, Member, Result, Tail};
 use schemas::record::Partition;
 use schemas::{NewRecord, Position, Record, Topic};
 use tokio::task::JoinHandle;
@@ -16,11 +16,13 @@ use super::bench::BrokerBench;
 
 pub const PARTITIONS: Partition = 3;
 pub const FACTS: Topic = Topic::MailParsed;
-const AT_MOST: Duration = Duration::from_secs(90);
+const AT_MOST: Duration = Duration::from_secs(120);
 const POLL: Limits = Limits { records: 1000, bytes: 1 << 20, wait: Duration::from_millis(200) };
 
-/// One fact a record, in its partition.
-struct Copies;
+/// One fact a record, in its partition; each takes this long.
+struct Copies {
+    pace: Duration,
+}
 
 impl Stage for Copies {
     fn name(&self) -> &'static str {
@@ -28,6 +30,7 @@ impl Stage for Copies {
     }
 
     fn process(&self, record: &Record) -> std::result::Result<Vec<NewRecord>, Poison> {
+        std::thread::sleep(self.pace);
         let value = record.value.clone().unwrap();
         Ok(vec![NewRecord::new(FACTS, "key", value).in_partition(record.position.partition)])
     }
@@ -38,11 +41,21 @@ impl Stage for Copies {
 }
 
 pub fn run(log: &Arc<KafkaLog>) -> (CancellationToken, JoinHandle<Result<()>>) {
+    run_at(log, Duration::ZERO)
+}
+
+/// There is always a batch in work.
+pub fn run_slowly(log: &Arc<KafkaLog>) -> (CancellationToken, JoinHandle<Result<()>>) {
+    run_at(log, Duration::from_millis(1))
+}
+
+fn run_at(log: &Arc<KafkaLog>, pace: Duration) -> (CancellationToken, JoinHandle<Result<()>>) {
     let shutdown = CancellationToken::new();
     let (log, ending) = (Arc::clone(log) as Arc<dyn Log>, shutdown.clone());
     let settings = RunSettings { limits: BatchLimits { records: 7, bytes: 1 << 20 }, ..RunSettings::default() };
-    let task =
-        tokio::spawn(async move { run_group(log, "g", &[Topic::MailRaw], Arc::new(Copies), settings, ending).await });
+    let task = tokio::spawn(async move {
+        run_group(log, "g", &[Topic::MailRaw], Arc::new(Copies { pace }), settings, ending).await
+    });
     (shutdown, task)
 }
 
@@ -51,15 +64,64 @@ async fn append(log: &KafkaLog, numbers: std::ops::Range<u32>) {
     log.append(numbers.map(raw).collect()).await.unwrap();
 }
 
+/// The first records that a member is given, this many.
+pub async fn poll(member: &mut dyn Member, count: usize) -> Vec<Record> {
+    let deadline = Instant::now() + AT_MOST;
+    let mut records = Vec::new();
+    while records.len() < count {
+        assert!(Instant::now() < deadline, "{} of {count} records came", records.len());
+        records.extend(member.poll(&POLL).await.unwrap());
+    }
+    records
+}
+
+/// Waits until this many different values stand on the topic.
+pub async fn until_seen(log: &KafkaLog, topic: Topic, wanted: usize) {
+    until_seen_in(log, topic, PARTITIONS, wanted).await;
+}
+
+/// The same on a log of so many partitions.
+pub async fn until_seen_in(log: &KafkaLog, topic: Topic, partitions: Partition, wanted: usize) {
+    let from: Vec<_> = (0..partitions).map(|partition| Position::new(topic, partition, 0)).collect();
+    let mut tail = tail_at_last(log, &from).await;
+    let mut seen = HashSet::new();
+    while seen.len() < wanted {
+        match tail.poll(&POLL).await {
+            Ok(records) => seen.extend(records.into_iter().filter_map(|record| record.value)),
+            Err(error) if error.is_transient() => tail = tail_at_last(log, &from).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A broker that has just come back may not answer yet.
+async fn tail_at_last(log: &KafkaLog, from: &[Position]) -> Box<dyn Tail> {
+    let deadline = Instant::now() + AT_MOST;
+    loop {
+        match log.tail(from).await {
+            Ok(tail) => return tail,
+            Err(error) => assert!(error.is_transient() && Instant::now() < deadline, "{error}"),
+        }
+    }
+}
+
 /// How often each value stands on the topic, once there are as many different ones as wanted.
 pub async fn values(log: &KafkaLog, topic: Topic, wanted: usize) -> BTreeMap<String, usize> {
     let from: Vec<_> = (0..PARTITIONS).map(|partition| Position::new(topic, partition, 0)).collect();
-    let mut tail = log.tail(&from).await.unwrap();
+    let mut tail = tail_at_last(log, &from).await;
     let mut seen = BTreeMap::new();
     let deadline = Instant::now() + AT_MOST;
     // What is doubled may come behind the last that was missing: it is read on until nothing comes.
     loop {
-        let polled = tail.poll(&POLL).await.unwrap();
+        let polled = match tail.poll(&POLL).await {
+            // It is counted from the beginning again.
+            Err(error) if error.is_transient() => {
+                seen.clear();
+                tail = tail_at_last(log, &from).await;
+                Vec::new()
+            }
+            polled => polled.unwrap(),
+        };
         if polled.is_empty() && seen.len() >= wanted {
             return seen;
         }

@@ -27,6 +27,7 @@ const TRIES: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// For tables to be made, and for all nodes to know of them.
 const SCHEMA_LIMIT: Duration = Duration::from_secs(60);
+const AGREEMENT_POLL: Duration = Duration::from_millis(20);
 /// Rows that one answer may hold where more are read.
 const PAGE_ROWS: i32 = 1000;
 
@@ -53,7 +54,10 @@ impl Client {
             .default_execution_profile_handle(profile.into_handle())
             .connection_timeout(settings.request_limit)
             .keyspaces_to_fetch([settings.keyspace.clone()])
-            .schema_agreement_timeout(SCHEMA_LIMIT);
+            .schema_agreement_interval(AGREEMENT_POLL)
+            .schema_agreement_timeout(SCHEMA_LIMIT)
+            // Once for all tables, by `learn_schema`, and not after each.
+            .refresh_metadata_on_auto_schema_agreement(false);
         if let Some((user, password)) = &settings.login {
             builder = builder.user(user, password);
         }
@@ -68,6 +72,11 @@ impl Client {
         let mut statement = Statement::new(text);
         statement.set_request_timeout(Some(SCHEMA_LIMIT));
         self.session.query_unpaged(statement, ()).await.map(drop).map_err(|error| failed("schema", &error))
+    }
+
+    /// Which nodes have what, after tables were made: statements go straight there.
+    pub async fn learn_schema(&self) -> Result<()> {
+        self.session.refresh_metadata().await.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     pub async fn prepare(&self, text: &str) -> Result<Arc<PreparedStatement>> {

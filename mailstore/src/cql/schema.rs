@@ -69,6 +69,9 @@ pub async fn migrate(client: &Client, settings: &CqlSettings) -> Result<Vec<Stri
         client.write(&super::client::Write { statement, values }).await?;
         taken.push(format!("{}: {}", step.number, step.about));
     }
+    if !taken.is_empty() {
+        client.learn_schema().await?;
+    }
     Ok(taken)
 }
 

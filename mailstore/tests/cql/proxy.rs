@@ -14,7 +14,7 @@ pub struct Proxy {
 }
 
 struct Gate {
-    /// Pieces that still pass before the gate closes by itself.
+    /// Bytes that still pass before the gate closes by itself.
     left: AtomicI64,
     closed: watch::Sender<bool>,
 }
@@ -37,9 +37,9 @@ impl Proxy {
         Self { address, gate }
     }
 
-    /// After so many more pieces nothing passes.
-    pub fn close_after(&self, pieces: usize) {
-        self.gate.left.store(pieces.try_into().unwrap(), Ordering::SeqCst);
+    /// After so many more bytes nothing passes, be it in the middle of a statement.
+    pub fn close_after(&self, bytes: usize) {
+        self.gate.left.store(bytes.try_into().unwrap(), Ordering::SeqCst);
     }
 
     pub async fn closed(&self) {
@@ -58,13 +58,17 @@ async fn pass(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + 
         if length == 0 {
             break;
         }
+        let mut passed = 0;
         if let Some(gate) = &gate {
-            if gate.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
+            let left = gate.left.fetch_sub(length.try_into().unwrap(), Ordering::SeqCst);
+            if left < length.try_into().unwrap() {
+                passed = left.max(0).try_into().unwrap();
                 gate.closed.send_replace(true);
+                to.write_all(&piece[..passed]).await.unwrap();
+                gate.closed.subscribe().wait_for(|closed| !closed).await.unwrap();
             }
-            gate.closed.subscribe().wait_for(|closed| !closed).await.unwrap();
         }
-        if to.write_all(&piece[..length]).await.is_err() {
+        if to.write_all(&piece[passed..length]).await.is_err() {
             break;
         }
     }

@@ -12,6 +12,8 @@ use tokio::sync::OnceCell;
 
 /// Ports may be taken between finding and using them.
 const TRIES: usize = 5;
+const FIRST_PORT: u16 = 20_000;
+const PORTS: u32 = 10_000;
 
 pub struct Server {
     pub address: String,
@@ -102,13 +104,16 @@ fn watch(folder: &Path, port: u16) -> Child {
         .unwrap()
 }
 
-/// A port that is free, and the one behind it as well.
+/// A port that is free, and the one behind it as well. Below those that the system gives to whoever connects: one of
+/// these may be taken while the server is down.
 fn free_ports() -> u16 {
+    let mut candidate = u16::try_from(std::process::id() * 2 % PORTS).unwrap();
     loop {
-        let first = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        if port < u16::MAX && std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
-            return port;
+        candidate = (candidate + 2) % u16::try_from(PORTS).unwrap();
+        let first = FIRST_PORT + candidate;
+        let is_free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(first) && is_free(first + 1) {
+            return first;
         }
     }
 }

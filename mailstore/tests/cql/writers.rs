@@ -12,6 +12,8 @@ use crate::proxy::Proxy;
 use crate::server::{keyspace, settings, shared};
 
 const SEEDS: u64 = 4;
+/// No more than what is sent for the batch in which a writer is frozen.
+const BATCH_BYTES: usize = 40_000;
 
 /// What the embedded body, the reference, makes of this log.
 pub async fn reference(log: &ModelLog, sweep: Option<&Retention>) -> Vec<String> {
@@ -69,6 +71,7 @@ async fn two_writers_of_the_same_partitions_end_where_one_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_thaws_changes_nothing() {
     let server = shared().await;
+    let mut stopped_in_the_middle = 0;
     for seed in 0..3 * SEEDS {
         let mut chance = Chance::seeded(1000 + seed);
         let log = Arc::new(ModelLog::default());
@@ -80,13 +83,14 @@ async fn a_writer_that_thaws_changes_nothing() {
         log.fold(&*frozen, &mut chance).await;
         // What it is about to fold while it freezes.
         mail_by_chance(&log, &mut chance, 12, 1);
-        proxy.close_after(10 + chance.below(120));
+        proxy.close_after(chance.below(BATCH_BYTES));
         let (facts, ends) = (log.facts(), log.ends());
         let fold = tokio::spawn(async move { frozen.apply(facts, &ends).await });
         let has_ended = tokio::select! {
             () = proxy.closed() => false,
             () = async { while !fold.is_finished() { tokio::task::yield_now().await } } => true,
         };
+        stopped_in_the_middle += u64::from(!has_ended);
         // Of it the other one knows nothing, and it goes further.
         mail_by_chance(&log, &mut chance, 12, 1);
         let other = CqlStore::open(&settings, "log").await.unwrap();
@@ -99,6 +103,7 @@ async fn a_writer_that_thaws_changes_nothing() {
         let expected = reference(&log, Some(&retention)).await;
         assert_eq!(dump(&*other).await, expected, "seed {seed}, had ended before: {has_ended}");
     }
+    assert!(stopped_in_the_middle >= SEEDS, "too few were frozen: {stopped_in_the_middle}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,19 +120,35 @@ fn tag_end(bytes: &[u8]) -> usize {
 
 /// The value of an attribute, entities decoded. The name is given in lower case.
 pub(crate) fn attribute<'a>(attributes: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    let mut rest = attributes;
-    loop {
-        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
+    let named = Attributes::of(attributes).find(|(found, _)| found.eq_ignore_ascii_case(name));
+    named.and_then(|(_, value)| value).map(entities)
+}
+
+/// The attributes of a tag: their names as written, and their values, entities not decoded.
+pub(crate) struct Attributes<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Attributes<'a> {
+    pub(crate) fn of(attributes: &'a str) -> Self {
+        Self { rest: attributes }
+    }
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = (&'a str, Option<&'a str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
         if rest.is_empty() {
             return None;
         }
         // A name is never empty here, so every turn takes something off.
         let name_end = rest.char_indices().skip(1).find(|(_, c)| c.is_ascii_whitespace() || matches!(c, '=' | '/'));
-        let (found, after) = rest.split_at_checked(name_end.map_or(rest.len(), |(at, _)| at))?;
-        let after_name = after.trim_ascii_start();
-        let Some(value) = after_name.strip_prefix('=') else {
-            rest = after;
-            continue;
+        let (name, after) = rest.split_at_checked(name_end.map_or(rest.len(), |(at, _)| at))?;
+        let Some(value) = after.trim_ascii_start().strip_prefix('=') else {
+            self.rest = after;
+            return Some((name, None));
         };
         let value = value.trim_ascii_start();
         let (value, after_value) = match value.chars().next() {
@@ -142,10 +158,8 @@ pub(crate) fn attribute<'a>(attributes: &'a str, name: &str) -> Option<Cow<'a, s
             }
             _ => value.split_at_checked(value.find(|c: char| c.is_ascii_whitespace()).unwrap_or(value.len()))?,
         };
-        if found.eq_ignore_ascii_case(name) {
-            return Some(entities(value));
-        }
-        rest = after_value;
+        self.rest = after_value;
+        Some((name, Some(value)))
     }
 }
 

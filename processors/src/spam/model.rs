@@ -1,127 +1,89 @@
-//! Models, and what they say. A model is counts of token hashes; linfa's multinomial naive Bayes is made from them
-//! once, and asked for `joint_log_likelihood`. Its own training prints every count (`dbg!` in `fit_with` of 0.8.1),
-//! and its `predict_proba` is not finite on real mail, so neither is used.
+//! A model, and what it says of a message: naive Bayes over the tokens that it knows.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use linfa_bayes::{MultinomialNb, NaiveBayes};
-use ndarray::Array2;
 use schemas::event::{SpamModel, TokenWeight};
-use serde_json::json;
 
-use super::UNKNOWN;
-use super::tokens::hash;
+use super::bayes;
+use super::counts::{Counts, Tally, key};
+use super::form::{self, InvalidModel};
+use super::tokens::Token;
+use super::{MODEL_NAME, UNKNOWN};
 
-/// The model that scores all mail.
-pub const MODEL_NAME: &str = "default";
-/// Tokens that a model may know.
-pub const MAX_MODEL_TOKENS: usize = 1 << 17;
-/// Tokens that a score names, for spam and for ham together.
-pub const MAX_TOP_TOKENS: usize = 20;
+/// Tokens that a score names for spam, and as many for ham.
+pub const TOP_TOKENS: usize = 10;
 /// What is added to every count, so that no token settles a score.
 const SMOOTHING: f64 = 1.0;
-/// The first byte of the counts: their form.
-const COUNTS_FORM: u8 = 1;
-const ENTRY_BYTES: usize = 16;
 
-const HAM: usize = 0;
-const SPAM: usize = 1;
-
-/// In how many messages of each kind a token stood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TokenCount {
-    pub hash: u64,
-    pub spam: u32,
-    pub ham: u32,
-}
-
-/// Counts in the form that `spam.models` carries: a byte for the form, then hash, spam and ham of every token, each
-/// big-endian, in rising order of the hashes.
-pub fn encode_counts(counts: &[TokenCount]) -> Vec<u8> {
-    let mut sorted = counts.to_vec();
-    sorted.sort_unstable_by_key(|count| count.hash);
-    let mut bytes = Vec::with_capacity(1 + sorted.len() * ENTRY_BYTES);
-    bytes.push(COUNTS_FORM);
-    for count in sorted {
-        bytes.extend_from_slice(&count.hash.to_be_bytes());
-        bytes.extend_from_slice(&count.spam.to_be_bytes());
-        bytes.extend_from_slice(&count.ham.to_be_bytes());
-    }
-    bytes
-}
-
-/// A model on `spam.models` can't be used. The one before it stays in force.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidModel {
-    #[error("its counts are in form {0:?}, and this program reads form {COUNTS_FORM}")]
-    Form(Option<u8>),
-    #[error("its counts end in the middle, or their hashes don't rise")]
-    Counts,
-    #[error("it knows {0} tokens, and {MAX_MODEL_TOKENS} are the most")]
-    Tokens(usize),
-    #[error("linfa does not take it: {0}")]
-    Linfa(String),
-}
+static STARTER: LazyLock<Arc<Model>> = LazyLock::new(|| {
+    let event = Counts::starter().to_event(MODEL_NAME, 0, 0);
+    // What was just written can be read.
+    Arc::new(Model::new(&event).unwrap_or_default())
+});
 
 /// A model that can score.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Model {
     name: String,
     version: String,
     sequence: i64,
-    hashes: Vec<u64>,
-    /// What each token adds to the log-odds.
-    ratios: Vec<f64>,
-    bayes: MultinomialNb<f64, usize>,
+    /// In rising order, and at the same place how many messages they stood in.
+    pub(super) keys: Vec<u32>,
+    tallies: Vec<Tally>,
+    /// All counts of a kind, smoothed.
+    pub(super) spam_sum: f64,
+    pub(super) ham_sum: f64,
+    /// The model that this one's counts are added to.
+    base: Option<Arc<Self>>,
 }
 
 /// What a model says of a message.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Verdict {
-    pub(crate) score: f64,
-    pub(crate) log_odds: f64,
-    pub(crate) tokens: Vec<TokenWeight>,
-}
-
-/// The newest model under each name, folded from `spam.models`.
-#[derive(Clone, Debug, Default)]
-pub struct Models {
-    newest: BTreeMap<String, Arc<Model>>,
-}
-
-impl Models {
-    /// Takes up a model, unless a later one of its name is there.
-    pub fn fold(&mut self, event: &SpamModel) -> Result<(), InvalidModel> {
-        if self.newest.get(&event.name).is_some_and(|known| known.sequence >= event.sequence) {
-            return Ok(());
-        }
-        self.newest.insert(event.name.clone(), Arc::new(Model::new(event)?));
-        Ok(())
-    }
-
-    /// The model that scores; `None` when there is none yet.
-    pub fn current(&self) -> Option<&Model> {
-        self.newest.get(MODEL_NAME).map(Arc::as_ref)
-    }
+pub struct Verdict {
+    pub score: f64,
+    pub log_odds: f64,
+    /// How many tokens the model knows.
+    pub known: usize,
+    /// The tokens that weighed most, heaviest first.
+    pub tokens: Vec<TokenWeight>,
 }
 
 impl Model {
     pub fn new(event: &SpamModel) -> Result<Self, InvalidModel> {
-        let counts = decode_counts(&event.counts)?;
-        let of = |kind: fn(&TokenCount) -> u32| -> Vec<f64> { counts.iter().map(|one| f64::from(kind(one))).collect() };
-        let (spam, ham) = (of(|one| one.spam), of(|one| one.ham));
-        let (spam_logs, ham_logs) = (log_probabilities(&spam), log_probabilities(&ham));
-        let bayes = linfa_model(&[(HAM, &ham, &ham_logs), (SPAM, &spam, &spam_logs)])?;
-        let ratios = spam_logs.iter().zip(&ham_logs).map(|(spam, ham)| spam - ham).collect();
+        let tokens = form::decode(&event.counts)?;
+        let sum_of_all = |kind: fn(&Tally) -> u32| -> f64 {
+            tokens.iter().map(|(_, tally)| f64::from(kind(tally)) + SMOOTHING).sum()
+        };
         Ok(Self {
             name: event.name.clone(),
             version: event.version.clone(),
             sequence: event.sequence,
-            hashes: counts.iter().map(|one| one.hash).collect(),
-            ratios,
-            bayes,
+            spam_sum: sum_of_all(|tally| tally.spam),
+            ham_sum: sum_of_all(|tally| tally.ham),
+            keys: tokens.iter().map(|(key, _)| *key).collect(),
+            tallies: tokens.iter().map(|(_, tally)| *tally).collect(),
+            base: None,
         })
+    }
+
+    /// The counts of `own` on top of those of `base`, as if they were one model's.
+    pub(super) fn over(base: &Arc<Self>, own: &Self) -> Self {
+        // What the base knows already has been smoothed there.
+        let known = own.keys.iter().filter(|key| base.keys.binary_search(key).is_ok()).count();
+        let twice = f64::from(u32::try_from(known).unwrap_or(u32::MAX)) * SMOOTHING;
+        Self {
+            version: format!("{}+{}", base.version, own.version),
+            sequence: base.sequence.max(own.sequence),
+            spam_sum: base.spam_sum + own.spam_sum - twice,
+            ham_sum: base.ham_sum + own.ham_sum - twice,
+            base: Some(Arc::clone(base)),
+            ..own.clone()
+        }
+    }
+
+    /// The model that ships in the program.
+    pub fn starter() -> Arc<Self> {
+        Arc::clone(&STARTER)
     }
 
     pub fn name(&self) -> &str {
@@ -136,70 +98,62 @@ impl Model {
         self.sequence
     }
 
+    /// How many tokens it knows.
+    pub fn tokens(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Score = sigmoid(log-odds / square root of the number of known tokens): the root keeps long mail from being
     /// certain, since its tokens are not independent as naive Bayes takes them to be.
-    pub(crate) fn judge(&self, tokens: &[String]) -> Verdict {
-        let mut row = Array2::<f64>::zeros((1, self.hashes.len()));
-        let mut known: Vec<TokenWeight> = Vec::new();
+    pub(crate) fn judge(&self, tokens: &[Token<'_>]) -> Verdict {
+        let mut known: Vec<(f64, &Token<'_>)> = Vec::with_capacity(tokens.len());
+        let (mut spam, mut ham) = (Vec::with_capacity(tokens.len()), Vec::with_capacity(tokens.len()));
+        let (spam_log_of_all, ham_log_of_all) = (self.spam_sum.ln(), self.ham_sum.ln());
         for token in tokens {
-            let Ok(column) = self.hashes.binary_search(&hash(token)) else { continue };
-            if let (Some(cell), Some(weight)) = (row.get_mut((0, column)), self.ratios.get(column)) {
-                *cell = 1.0;
-                known.push(TokenWeight { token: token.clone(), weight: *weight });
-            }
+            let Some(tally) = self.tally(key(token.hash)) else { continue };
+            let spam_log = (f64::from(tally.spam) + SMOOTHING).ln() - spam_log_of_all;
+            let ham_log = (f64::from(tally.ham) + SMOOTHING).ln() - ham_log_of_all;
+            spam.push(spam_log);
+            ham.push(ham_log);
+            known.push((spam_log - ham_log, token));
         }
-        let likelihoods = self.bayes.joint_log_likelihood(row.view());
-        let of = |kind: usize| likelihoods.get(&kind).and_then(|column| column.first()).copied().unwrap_or(0.0);
-        let log_odds = of(SPAM) - of(HAM);
-        let count = u32::try_from(known.len()).unwrap_or(u32::MAX);
-        let score = if count == 0 { UNKNOWN } else { sigmoid(log_odds / f64::from(count).sqrt()) };
-        known.sort_by(|one, other| other.weight.abs().total_cmp(&one.weight.abs()).then(one.token.cmp(&other.token)));
-        known.truncate(MAX_TOP_TOKENS);
-        Verdict { score, log_odds: if count == 0 { 0.0 } else { log_odds }, tokens: known }
+        let log_odds = bayes::log_odds(&spam, &ham);
+        let root = f64::from(u32::try_from(known.len().max(1)).unwrap_or(u32::MAX)).sqrt();
+        let score = sigmoid(log_odds / root);
+        Verdict {
+            score: if score.is_finite() { score } else { UNKNOWN },
+            log_odds: if log_odds.is_finite() { log_odds } else { 0.0 },
+            known: known.len(),
+            tokens: heaviest(known),
+        }
     }
+
+    fn tally(&self, key: u32) -> Option<Tally> {
+        let own = self.keys.binary_search(&key).ok().and_then(|at| self.tallies.get(at)).copied();
+        let base = self.base.as_ref().and_then(|base| base.tally(key));
+        match (base, own) {
+            (Some(base), Some(own)) => {
+                Some(Tally { spam: base.spam.saturating_add(own.spam), ham: base.ham.saturating_add(own.ham) })
+            }
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+fn heaviest(mut known: Vec<(f64, &Token<'_>)>) -> Vec<TokenWeight> {
+    known.sort_unstable_by(|one, other| other.0.abs().total_cmp(&one.0.abs()).then(one.1.hash.cmp(&other.1.hash)));
+    let (mut for_spam, mut for_ham) = (0, 0);
+    let mut heaviest = Vec::with_capacity(2 * TOP_TOKENS);
+    for (weight, token) in known {
+        let named = if weight > 0.0 { &mut for_spam } else { &mut for_ham };
+        if *named < TOP_TOKENS {
+            *named += 1;
+            heaviest.push(TokenWeight { token: token.text(), weight });
+        }
+    }
+    heaviest
 }
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
-}
-
-fn decode_counts(bytes: &[u8]) -> Result<Vec<TokenCount>, InvalidModel> {
-    let (form, entries) = bytes.split_first().ok_or(InvalidModel::Form(None))?;
-    if *form != COUNTS_FORM {
-        return Err(InvalidModel::Form(Some(*form)));
-    }
-    if entries.len() / ENTRY_BYTES > MAX_MODEL_TOKENS {
-        return Err(InvalidModel::Tokens(entries.len() / ENTRY_BYTES));
-    }
-    let (entries, rest) = entries.as_chunks::<ENTRY_BYTES>();
-    let read = |entry: &[u8; ENTRY_BYTES]| {
-        let bits = u128::from_be_bytes(*entry);
-        TokenCount { hash: (bits >> 64) as u64, spam: (bits >> 32) as u32, ham: bits as u32 }
-    };
-    let counts: Vec<TokenCount> = entries.iter().map(read).collect();
-    let rising = counts.is_sorted_by(|one, next| one.hash < next.hash);
-    if rest.is_empty() && rising { Ok(counts) } else { Err(InvalidModel::Counts) }
-}
-
-/// As linfa's training smooths: of all counts of the class.
-fn log_probabilities(counts: &[f64]) -> Vec<f64> {
-    let total: f64 = counts.iter().map(|count| count + SMOOTHING).sum();
-    counts.iter().map(|count| (count + SMOOTHING).ln() - total.ln()).collect()
-}
-
-/// linfa's model has no constructor but its training and its serde form. Both classes get the same prior: how much
-/// spam was in the training says nothing about the next mail.
-fn linfa_model(classes: &[(usize, &[f64], &[f64])]) -> Result<MultinomialNb<f64, usize>, InvalidModel> {
-    let array = |values: &[f64]| json!({ "v": 1, "dim": [values.len()], "data": values });
-    let mut class_info = serde_json::Map::new();
-    for (label, counts, logs) in classes {
-        let class = json!({
-            "class_count": 1,
-            "prior": 0.5,
-            "feature_count": array(counts),
-            "feature_log_prob": array(logs),
-        });
-        class_info.insert(label.to_string(), class);
-    }
-    serde_json::from_value(json!({ "class_info": class_info })).map_err(|error| InvalidModel::Linfa(error.to_string()))
 }

@@ -43,6 +43,18 @@ pub fn by_id(id: i32) -> Result<Option<&'static Compiled>, CodecError> {
     }
 }
 
+/// The released schema of this topic that is written the same way.
+pub fn same(topic: Topic, schema: &Schema) -> Result<Option<&'static Compiled>, CodecError> {
+    let form = schema.canonical_form();
+    let candidates = RELEASES.iter().rev().filter(|release| release.topic == topic);
+    for release in candidates {
+        if let Some(known) = by_id(release.id)?.filter(|known| known.schema.canonical_form() == form) {
+            return Ok(Some(known));
+        }
+    }
+    Ok(None)
+}
+
 fn compile(release: &'static Release, parsed: &'static Result<Schema, String>) -> Result<Compiled, (i32, String)> {
     let failed = |cause: String| (release.id, cause);
     let schema = parsed.as_ref().map_err(|cause| failed(cause.clone()))?;

@@ -12,6 +12,7 @@ mod bounds;
 mod compiled;
 mod learned;
 mod resolve;
+mod wire_ids;
 
 use std::fmt::Display;
 
@@ -22,9 +23,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::compiled::Compiled;
+use self::learned::Learned;
 use crate::{Event, Topic};
 
 pub use self::learned::{MAX_LEARNED, MAX_SCHEMA_BYTES, learn};
+pub use self::wire_ids::write_with;
 
 /// The longest value, in bytes. The largest mail that may be configured has to stay below it by some KiB for its
 /// envelope, and once more for the dead letter that may have to hold the whole record.
@@ -64,7 +67,7 @@ pub fn encode(event: &Event) -> Result<Bytes, CodecError> {
     let compiled = compiled::newest(event.topic())?;
     let mut value = Vec::with_capacity(PREFIX_BYTES + USUAL_BYTES + large_bytes(event));
     value.push(MAGIC);
-    value.extend_from_slice(&compiled.release.id.to_be_bytes());
+    value.extend_from_slice(&wire_ids::of(compiled.release).to_be_bytes());
     write_event(&compiled.writer, event, &mut value)?;
     if value.len() > MAX_VALUE_BYTES {
         return Err(CodecError::TooLong { bytes: value.len() });
@@ -75,19 +78,39 @@ pub fn encode(event: &Event) -> Result<Bytes, CodecError> {
 /// The event that a value of this topic holds.
 pub fn decode(topic: Topic, value: &[u8]) -> Result<Event, CodecError> {
     let (id, datum) = split(value)?;
-    if let Some(known) = compiled::by_id(id)? {
-        check_topic(id, known.release.topic, topic)?;
-        let newest = compiled::newest(topic)?;
-        if known.release.id == newest.release.id {
-            return read_event(topic, &newest.reader, datum);
-        }
-        return read_resolved(topic, &known.reader, known.schema, newest, datum);
+    let ours = compiled::by_id(id)?;
+    if let Some(known) = ours.filter(|known| known.release.topic == topic) {
+        return read_released(topic, known, datum);
     }
-    let learned = learned::by_id(id).ok_or(CodecError::UnknownSchema(id))?;
-    check_topic(id, learned.topic, topic)?;
+    match learned::by_id(topic, id).as_deref() {
+        Some(Learned::Released(known)) => read_released(topic, known, datum),
+        Some(Learned::Newer(schema)) => {
+            let reader = GenericDatumReader::builder(schema).build().map_err(cause_of_datum)?;
+            read_resolved(topic, &reader, schema, compiled::newest(topic)?, datum)
+        }
+        None => match ours.map(|known| known.release.topic).or_else(|| learned::topic_of(id)) {
+            Some(found) => Err(CodecError::OtherTopic { id, found: found.name().to_owned(), expected: topic }),
+            None => Err(CodecError::UnknownSchema(id)),
+        },
+    }
+}
+
+fn read_released(topic: Topic, known: &'static Compiled, datum: &[u8]) -> Result<Event, CodecError> {
     let newest = compiled::newest(topic)?;
-    let reader = GenericDatumReader::builder(&learned.schema).build().map_err(cause_of_datum)?;
-    read_resolved(topic, &reader, &learned.schema, newest, datum)
+    if known.release.id == newest.release.id {
+        return read_event(topic, &newest.reader, datum);
+    }
+    read_resolved(topic, &known.reader, known.schema, newest, datum)
+}
+
+/// Whether two schemas, as JSON, are the same but for what says nothing about values: documentation, order, spaces.
+pub fn are_same(one: &str, other: &str) -> Result<bool, CodecError> {
+    let parse = |json: &str| {
+        apache_avro::Schema::parse_str(json)
+            .map_err(|error| CodecError::Schema { id: 0, cause: cut(&error.to_string()) })
+    };
+    let (one, other) = (parse(one)?, parse(other)?);
+    Ok(one.canonical_form() == other.canonical_form())
 }
 
 /// The schema id that a value names.
@@ -103,6 +126,7 @@ pub fn event_json(event: &Event) -> serde_json::Value {
         Event::Scored(scored) => serde_json::to_value(scored),
         Event::Routed(routed) => serde_json::to_value(routed),
         Event::Action(action) => serde_json::to_value(action),
+        Event::Correction(correction) => serde_json::to_value(correction),
         Event::Model(model) => serde_json::to_value(model),
         Event::Account(account) => serde_json::to_value(account),
         Event::Due(due) => serde_json::to_value(due),
@@ -125,13 +149,6 @@ fn split(value: &[u8]) -> Result<(i32, &[u8]), CodecError> {
     }
 }
 
-fn check_topic(id: i32, found: Topic, expected: Topic) -> Result<(), CodecError> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(CodecError::OtherTopic { id, found: found.name().to_owned(), expected })
-}
-
 fn write_event(writer: &GenericDatumWriter<'_>, event: &Event, to: &mut Vec<u8>) -> Result<(), CodecError> {
     match event {
         Event::Raw(raw) => write(writer, raw, to),
@@ -139,6 +156,7 @@ fn write_event(writer: &GenericDatumWriter<'_>, event: &Event, to: &mut Vec<u8>)
         Event::Scored(scored) => write(writer, scored, to),
         Event::Routed(routed) => write(writer, routed, to),
         Event::Action(action) => write(writer, action, to),
+        Event::Correction(correction) => write(writer, correction, to),
         Event::Model(model) => write(writer, model, to),
         Event::Account(account) => write(writer, account, to),
         Event::Due(due) => write(writer, due, to),
@@ -160,6 +178,7 @@ fn read_event(topic: Topic, reader: &GenericDatumReader<'_>, datum: &[u8]) -> Re
         Topic::MailScored => Event::Scored(read(reader, datum)?),
         Topic::MailRouted => Event::Routed(read(reader, datum)?),
         Topic::MailActions => Event::Action(read(reader, datum)?),
+        Topic::SpamCorrections => Event::Correction(read(reader, datum)?),
         Topic::SpamModels => Event::Model(read(reader, datum)?),
         Topic::Accounts => Event::Account(read(reader, datum)?),
         Topic::ForwardDue => Event::Due(read(reader, datum)?),
@@ -215,6 +234,7 @@ fn large_bytes(event: &Event) -> usize {
             parsed.text.as_ref().map_or(0, String::len) + parsed.html.as_ref().map_or(0, String::len)
         }
         Event::Model(model) => model.counts.len(),
+        Event::Correction(correction) => correction.tokens.len() * size_of::<u64>(),
         Event::Dead(dead) => dead.value.len(),
         Event::Schema(schema) => schema.schema.len(),
         Event::Attempt(attempt) => attempt.answer.len(),

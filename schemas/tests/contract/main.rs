@@ -5,4 +5,5 @@ mod evolution;
 mod examples;
 mod golden;
 mod hostile;
+mod page;
 mod releases;

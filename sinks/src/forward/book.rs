@@ -10,13 +10,15 @@
 //!   earliest arrival, which holds up the rest until it has ended.
 //! - A forward that is switched off holds what is due to it.
 
+mod hand_over;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use schemas::event::{ForwardDue, ForwardKind};
 use schemas::record::{Offset, Partition};
 
-use super::breaker::{Breaker, OPENS_AFTER, State};
+use super::breaker::State;
 use super::directory::Standing;
 use super::known::{Due, Flight, Known};
 use super::ledger::DueRecord;
@@ -120,7 +122,7 @@ impl Book {
     pub fn fold(&mut self, record: DueRecord, now_ms: i64) {
         let DueRecord { partition, offset, timestamp_ms, delivery_id, due } = record;
         let id: Arc<str> = delivery_id.into();
-        if let Some(known) = self.known.get_mut(&id).filter(|known| known.partition == partition) {
+        if let Some(known) = self.known.get_mut(&id).filter(|known| known.partition == partition && !known.lost) {
             if offset < known.offset {
                 return;
             }
@@ -133,21 +135,6 @@ impl Book {
         // The log's clock may be ahead of ours: what is due at once is due now.
         let at_once_ms = timestamp_ms.min(now_ms);
         self.replace(&id, partition, offset, true, due, at_once_ms);
-    }
-
-    /// Once the log has been folded to its end: what the deliveries that wait say about their targets. One that looks
-    /// dead is asked with one call.
-    pub fn begin(&mut self) {
-        let mut failures: HashMap<Arc<str>, u32> = HashMap::new();
-        for due in self.known.values().filter_map(|known| known.due.as_ref()).filter(|due| due.attempts > 0) {
-            *failures.entry(Arc::clone(&due.forward)).or_default() += 1;
-        }
-        for (forward, failures) in failures {
-            if let Some(queue) = self.queues.get_mut(&forward) {
-                queue.breaker = Breaker::after_failures(failures.min(OPENS_AFTER));
-            }
-            self.place(&forward);
-        }
     }
 
     /// The next delivery that may start now, if one may.
@@ -194,6 +181,9 @@ impl Book {
                 Verdict::Silent => (),
             }
         }
+        if self.leaves(delivery_id) {
+            return self.place(&forward);
+        }
         let Some((id, known)) = self.known.get_key_value(delivery_id) else { return };
         let (id, partition) = (Arc::clone(id), known.partition);
         if offset > known.offset {
@@ -208,6 +198,9 @@ impl Book {
     /// Nothing was done and nothing recorded: it may start again at this time.
     pub fn put_back(&mut self, delivery_id: &str, until_ms: i64) {
         let Some(forward) = self.land(delivery_id) else { return };
+        if self.leaves(delivery_id) {
+            return self.place(&forward);
+        }
         if let Some((id, _)) = self.known.get_key_value(delivery_id) {
             let id = Arc::clone(id);
             self.wait_again(&id, until_ms);
@@ -301,7 +294,7 @@ impl Book {
         if let Some(due) = &due {
             self.count_since(due.since_ms, true);
         }
-        self.known.insert(Arc::clone(id), Known { partition, offset, seen, due, flight });
+        self.known.insert(Arc::clone(id), Known { partition, offset, seen, lost: false, due, flight });
         self.wait_again(id, 0);
         if let Some(due) = &before {
             self.place(&Arc::clone(&due.forward));

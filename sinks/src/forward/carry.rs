@@ -81,6 +81,10 @@ impl Engine {
     /// Has recorded what follows from a call, and only then lets the delivery land.
     async fn conclude(&self, call: Call, kind: Option<ForwardKind>) {
         let (mut recorded, verdict) = conclude(call, self.parts.clock.now_ms());
+        let id = &recorded.due.delivery_id;
+        if recorded.attempt.outcome != AttemptOutcome::Delivered && self.book().is_lost(id) {
+            return self.book().put_back(id, 0);
+        }
         if let Next::Ended { story: Some(story) } = &mut recorded.next {
             *story = self.story(recorded.partition, &recorded.attempt).await;
         }

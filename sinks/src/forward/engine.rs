@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mailstore::Store;
+use schemas::record::Partition;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -78,6 +79,20 @@ impl Engine {
             let mut book = self.book();
             records.into_iter().for_each(|record| book.fold(record, now_ms));
         }
+        self.changed.notify_one();
+    }
+
+    /// What a partition holds that is this engine's from now on: the last record of each delivery, up to an end that the
+    /// partition had after it was given to it. What comes behind that is folded.
+    pub fn take_up(&self, records: Vec<DueRecord>) {
+        self.book().take_up(records, self.parts.clock.now_ms());
+        self.changed.notify_one();
+    }
+
+    /// A partition is another engine's from now on. Calls in flight end, and of them only what was delivered is
+    /// recorded: everything else is the other's to try.
+    pub fn forget(&self, partition: Partition) {
+        self.book().forget(partition);
         self.changed.notify_one();
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Known {
     /// Whether that record has come back from the log. Until then a delivery that has ended is remembered, so that the
     /// records before its end don't bring it back.
     pub seen: bool,
+    /// Whether its partition went to another engine while it was in flight.
+    pub lost: bool,
     /// `None` once it has ended.
     pub due: Option<Due>,
     pub flight: Option<Flight>,

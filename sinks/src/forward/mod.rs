@@ -16,7 +16,10 @@
 //! 2. Every record of `forward.due` is folded into the engine, in order and from the beginning; when the end that the
 //!    log had at the start is reached, [`Engine::run`] begins, and folding goes on. Nothing else is remembered: two
 //!    engines that are folded from the same records do the same.
-//! 3. What the ledger records comes round through `forward.due` again. Memory grows with what is due, by ids and times.
+//! 3. Several engines share the partitions: one [takes up](Engine::take_up) what a partition holds when it is given to
+//!    it, folds what follows, and [forgets](Engine::forget) it when it goes to another. What is in flight then may be
+//!    called once more, under the same id. Breakers and rates are each engine's own.
+//! 4. What the ledger records comes round through `forward.due` again. Memory grows with what is due, by ids and times.
 
 mod book;
 mod breaker;

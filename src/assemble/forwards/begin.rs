@@ -2,56 +2,69 @@
 //! a version with forwards does not have years of mail told to their receivers; on a new folder the end is the
 //! beginning, so that nothing is missed there.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use eventlog::runner::Backoff;
-use eventlog::{Limits, Log, LogError, Result};
+use eventlog::{Limits, Log, LogError, Member, Result};
 use schemas::{Position, Topic};
+use tokio::time::Instant;
 
 use super::GROUP;
 
-const LOOK: Limits = Limits { records: 1, bytes: 0, wait: Duration::ZERO };
-/// For the nodes that begin at the same moment to share the partitions.
+/// For the group to give its partitions to somebody, where several nodes begin at once.
 const LIMIT: Duration = Duration::from_secs(60);
+/// Enough to be told which partitions the group gives: what it reads is of no interest.
+const LOOK: Limits = Limits { records: 1, bytes: 1, wait: Duration::ZERO };
 
-/// Gives the group a place in every partition in which it has none. To be called before anything is routed.
+/// Returns once the group has a place in every partition: those that had none have it from this node or from another
+/// that begins as well. To be called before anything is routed.
 pub async fn begin(log: &dyn Log) -> Result<()> {
-    let deadline = Instant::now() + LIMIT;
-    let mut backoff = Backoff::default();
-    loop {
-        match try_to_begin(log).await {
-            // Another node has a part of the group, and does the same.
-            Err(error) if error.is_transient() && Instant::now() < deadline => {
-                tracing::debug!(%error, "the forwards can't begin yet");
-                backoff.wait().await;
-            }
-            done => return done,
-        }
-    }
-}
-
-async fn try_to_begin(log: &dyn Log) -> Result<()> {
-    let committed = log.committed(GROUP).await?;
-    let bounds = log.bounds(Topic::MailRouted).await?;
-    let new: Vec<Position> = bounds
-        .iter()
-        .filter(|bounds| !committed.iter().any(|at| at.topic == Topic::MailRouted && at.partition == bounds.partition))
-        .map(|bounds| Position::new(Topic::MailRouted, bounds.partition, bounds.end))
-        .collect();
+    let mut new = without_place(log).await?;
     if new.is_empty() {
         return Ok(());
     }
+    let (mut backoff, until) = (Backoff::default(), Instant::now() + LIMIT);
     let mut member = log.join(GROUP, &[Topic::MailRouted]).await?;
-    // What it has been given is known once it was polled; what was read there is read again by whoever runs the group.
-    member.poll(&LOOK).await?;
-    let given = member.positions();
-    let is_given = |at: &Position| given.iter().any(|given| given.partition == at.partition);
-    let (ours, others): (Vec<Position>, Vec<Position>) = new.into_iter().partition(is_given);
-    member.commit(Vec::new(), &ours).await?;
-    if others.is_empty() {
-        return Ok(());
+    loop {
+        match give_places(member.as_mut(), &new).await {
+            // The others are given a place by whoever has them.
+            Ok(()) | Err(LogError::Moved(_)) => {}
+            Err(error) if !error.is_transient() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the forwards can't be given a place for now");
+                member = log.join(GROUP, &[Topic::MailRouted]).await?;
+            }
+        }
+        new = without_place(log).await?;
+        if new.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            let text = format!("{} partitions of {} have no place for the group {GROUP}", new.len(), Topic::MailRouted);
+            return Err(LogError::Unavailable(text));
+        }
+        backoff.wait().await;
     }
-    Err(LogError::Unavailable(format!("{} partitions are with another node", others.len())))
+}
+
+/// The ends of the partitions in which the group stands nowhere.
+async fn without_place(log: &dyn Log) -> Result<Vec<Position>> {
+    let committed = log.committed(GROUP).await?;
+    let bounds = log.bounds(Topic::MailRouted).await?;
+    let is_new = |partition| !committed.iter().any(|at| at.topic == Topic::MailRouted && at.partition == partition);
+    let new = bounds.iter().filter(|bounds| is_new(bounds.partition));
+    Ok(new.map(|bounds| Position::new(Topic::MailRouted, bounds.partition, bounds.end)).collect())
+}
+
+/// In those of them that this member has.
+async fn give_places(member: &mut dyn Member, new: &[Position]) -> Result<()> {
+    if member.positions().is_empty() {
+        member.poll(&LOOK).await?;
+    }
+    let has = member.positions();
+    let mine = new.iter().filter(|new| has.iter().any(|at| at.partition == new.partition)).copied();
+    let mine: Vec<Position> = mine.collect();
+    if mine.is_empty() { Ok(()) } else { member.commit(Vec::new(), &mine).await }
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ mod couriers;
 mod directory;
 mod feed;
 mod ledger;
+mod own;
 mod reading;
 mod shown;
 mod stage;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use accounts::{Sealer, Table};
 use eventlog::runner::{BatchLimits, RunSettings, run_group};
@@ -27,6 +29,9 @@ use crate::config::ForwardSettings;
 /// The group that stands behind what was made due.
 pub const GROUP: &str = "forwards";
 
+/// How long what is due is left to the node that had its partition before: most of its calls end within.
+const HAND_OVER: Duration = Duration::from_secs(5);
+
 /// What the forwards lean on.
 pub struct Forwards {
     pub log: Arc<dyn Log>,
@@ -35,6 +40,8 @@ pub struct Forwards {
     pub shown: Arc<Progress>,
     pub sealer: Sealer,
     pub settings: ForwardSettings,
+    /// Whether other nodes may deliver, too: partitions come from them and go to them.
+    pub is_shared: bool,
 }
 
 impl Forwards {
@@ -59,6 +66,7 @@ impl Forwards {
             },
             self.settings.engine.clone(),
         );
-        feed::feed(self.log, engine, stop).await
+        let hand_over = if self.is_shared { HAND_OVER } else { Duration::ZERO };
+        feed::feed(self.log, engine, hand_over, stop).await
     }
 }

@@ -3,8 +3,10 @@
 pub mod cassandra;
 pub mod http;
 pub mod kafka;
+pub mod log;
 pub mod mail;
 pub mod receiver;
+pub mod registry;
 pub mod scripted;
 pub mod server;
 pub mod smtp;

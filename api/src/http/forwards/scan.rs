@@ -1,16 +1,12 @@
 //! Reading a topic from a place up to the end that it has at the call, record by record.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
 
-use eventlog::{Limits, LogError};
 use schemas::record::Partition;
 use schemas::{MessageId, Position, Record, Topic};
 
 use crate::http::doors::Api;
 use crate::http::error::ApiError;
-
-const BATCH: Limits = Limits { records: 500, bytes: 2 << 20, wait: Duration::ZERO };
 
 /// The ends of a topic now.
 pub async fn ends(api: &Api, topic: Topic) -> Result<Vec<Position>, ApiError> {
@@ -29,44 +25,9 @@ pub async fn scan(
     api: &Api,
     from: Vec<Position>,
     ends: &[Position],
-    mut take: impl FnMut(Record) -> ControlFlow<()> + Send,
+    take: impl FnMut(Record) -> ControlFlow<()> + Send,
 ) -> Result<(), ApiError> {
-    for start in from {
-        let Some(end) = ends.iter().find(|end| end.partition == start.partition) else { continue };
-        if one(api, start, *end, &mut take).await?.is_break() {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-async fn one(
-    api: &Api,
-    start: Position,
-    end: Position,
-    take: &mut (impl FnMut(Record) -> ControlFlow<()> + Send),
-) -> Result<ControlFlow<()>, ApiError> {
-    let mut place = start;
-    let mut tail = api.doors.log.tail(&[place]).await?;
-    while place.offset < end.offset {
-        let records = match tail.poll(&BATCH).await {
-            Err(LogError::BadRecord { position, .. }) => {
-                place = position.next();
-                tail = api.doors.log.tail(&[place]).await?;
-                continue;
-            }
-            polled => polled?,
-        };
-        // Before the end there may be gaps only.
-        let Some(last) = records.last() else { break };
-        place = last.position.next();
-        for record in records {
-            if record.position.offset < end.offset && take(record).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-    }
-    Ok(ControlFlow::Continue(()))
+    Ok(eventlog::scan(api.doors.log.as_ref(), from, ends, take).await?)
 }
 
 /// The partition that a message's records stand in: they follow `mail.raw`, which goes by the key.

@@ -6,7 +6,7 @@
 
 mod ask;
 mod frame;
-mod origin;
+pub(super) mod origin;
 mod seam;
 mod talk;
 

@@ -1,4 +1,4 @@
-//! Which pages may open a websocket. A browser says whose page it is (RFC 6455 10.2) and asks nobody first; a program
+//! Which pages may open a websocket, or read the log as it comes. A browser says whose page it is (RFC 6455 10.2) and asks nobody first; a program
 //! sends no `Origin`.
 
 use axum::http::HeaderMap;

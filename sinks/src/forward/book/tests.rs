@@ -2,7 +2,7 @@
 
 use schemas::MessageId;
 
-use super::super::breaker::FIRST_PAUSE_MS;
+use super::super::breaker::{FIRST_PAUSE_MS, OPENS_AFTER};
 use super::super::directory::Target;
 use super::*;
 

@@ -1,5 +1,6 @@
 //! What the engine promises, on paused time. Dead targets, restarts and stops are in `outages`.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use super::super::courier::{Attempted, Called};
 use super::super::directory::Standing;
 use super::super::ledger::{Next, SwitchedOff};
 use super::super::schedule::WAITS_MS;
-use super::house::{House, START_MS, called, delivered, failed, message};
+use super::house::{House, PARTITION, START_MS, called, delivered, failed, message};
+use tokio_util::sync::CancellationToken;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -273,4 +275,23 @@ fn neither_target_nor_secret_shows_where_a_delivery_is_printed() {
     let Standing::Called(target) = called(false, ForwardKind::Webhook) else { panic!() };
     let printed = format!("{target:?} {:?}", Standing::Called(target.clone()));
     assert!(!printed.contains("target.example") && !printed.contains("whsec"), "{printed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_call_whose_partition_went_to_another_engine_only_a_delivery_is_recorded() {
+    for (answer, recorded) in [(delivered(), 1), (failed(), 0)] {
+        let house = House::new();
+        house.answer(move |_| (Duration::from_secs(5), answer.clone()));
+        house.make_due("a", 0);
+        let engine = house.engine();
+        let stop = CancellationToken::new();
+        let run = tokio::spawn(Arc::clone(&engine).run(stop.clone()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        engine.forget(PARTITION);
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert_eq!((house.calls_to("a").len(), house.recorded.lock().unwrap().len()), (1, recorded));
+        assert_eq!(engine.figures().in_flight, 0);
+        stop.cancel();
+        run.await.unwrap();
+    }
 }

@@ -1,0 +1,99 @@
+//! Reading a part of a topic once, from places up to ends that were known beforehand, without a group.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use schemas::{Position, Record};
+use tokio::time::Instant;
+
+use crate::{Limits, Log, LogError, Result, Tail};
+
+const BATCH: Limits = Limits { records: 500, bytes: 2 << 20, wait: Duration::from_millis(500) };
+/// How long nothing may come though the end is not reached.
+const SILENCE_LIMIT: Duration = Duration::from_secs(20);
+
+/// Hands every record between `from` and `ends` to `take`, in order within a partition, until it breaks off. What can't
+/// be read is passed over. A partition that has no end here is not read.
+pub async fn scan(
+    log: &dyn Log,
+    from: Vec<Position>,
+    ends: &[Position],
+    mut take: impl FnMut(Record) -> ControlFlow<()> + Send,
+) -> Result<()> {
+    let mut left = Left { ends: ends.to_vec(), reached: from };
+    left.reached.retain(|place| left.ends.iter().any(|end| is_same_partition(end, place)));
+    if left.is_done() {
+        return Ok(());
+    }
+    let mut tail = log.tail(&left.reached).await?;
+    let mut moved_at = Instant::now();
+    while !left.is_done() {
+        let records = match tail.poll(&BATCH).await {
+            Err(LogError::BadRecord { position, .. }) => {
+                left.pass(position);
+                tail = log.tail(&left.reached).await?;
+                continue;
+            }
+            polled => polled?,
+        };
+        let wanted: Vec<Record> = records.into_iter().filter(|record| left.holds(record.position)).collect();
+        if left.move_to(tail.as_ref()) {
+            moved_at = Instant::now();
+        } else if moved_at.elapsed() > SILENCE_LIMIT {
+            return Err(LogError::Unavailable(format!("nothing comes within {SILENCE_LIMIT:?}")));
+        }
+        for record in wanted {
+            if take(record).is_break() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is still to be read before ends that were known beforehand.
+#[derive(Clone, Debug)]
+pub struct Left {
+    ends: Vec<Position>,
+    reached: Vec<Position>,
+}
+
+impl Left {
+    pub const fn new(from: Vec<Position>, ends: Vec<Position>) -> Self {
+        Self { ends, reached: from }
+    }
+
+    /// Whether the place lies before the end of its partition.
+    pub fn holds(&self, place: Position) -> bool {
+        self.ends.iter().any(|end| is_same_partition(end, &place) && place.offset < end.offset)
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.reached.iter().all(|place| !self.holds(*place))
+    }
+
+    /// Behind a record that can't be read.
+    pub fn pass(&mut self, bad: Position) {
+        self.advance(&[bad.next()]);
+    }
+
+    /// To where the tail stands; whether that is further on.
+    pub fn move_to(&mut self, tail: &dyn Tail) -> bool {
+        self.advance(&tail.positions())
+    }
+
+    fn advance(&mut self, to: &[Position]) -> bool {
+        let mut moved = false;
+        for place in &mut self.reached {
+            let Some(now) = to.iter().find(|now| is_same_partition(now, place)) else { continue };
+            if now.offset > place.offset {
+                (place.offset, moved) = (now.offset, true);
+            }
+        }
+        moved
+    }
+}
+
+fn is_same_partition(one: &Position, other: &Position) -> bool {
+    (one.topic, one.partition) == (other.topic, other.partition)
+}

@@ -1,0 +1,46 @@
+//! `postlog spam`: the classifier as a tool. `train`, `predict`, `eval` and `review` of a folder work on files and need
+//! no server; one file a command.
+
+mod choice;
+mod eval;
+mod figures;
+mod labelled;
+mod predict;
+mod train;
+
+use clap::{Args, Subcommand};
+
+use super::Place;
+use super::failure::Failure;
+
+#[derive(Debug, Args)]
+pub struct Spam {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Count the words of spam and ham, and write a model
+    Train(train::Train),
+    /// Score mail in files: a path and its score a line
+    Predict(predict::Predict),
+    /// Say how well a model tells spam from ham
+    Eval(eval::Eval),
+}
+
+impl Spam {
+    pub async fn run(self, place: &Place) -> Result<(), Failure> {
+        let _ = place;
+        match self.command {
+            Command::Train(command) => off_the_runtime(move || command.run()).await,
+            Command::Predict(command) => off_the_runtime(move || command.run()).await,
+            Command::Eval(command) => off_the_runtime(move || command.run()).await,
+        }
+    }
+}
+
+/// Reading and counting are no waits.
+async fn off_the_runtime(work: impl FnOnce() -> Result<(), Failure> + Send + 'static) -> Result<(), Failure> {
+    tokio::task::spawn_blocking(work).await?
+}

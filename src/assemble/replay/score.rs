@@ -12,7 +12,7 @@ use processors::spam::score_with;
 use schemas::event::MailScored;
 use schemas::{Event, Topic};
 
-use super::mail::{Had, Mail, Older, OnLog, Stretch, from_store, in_store, is_in_time, shown, stretches};
+use super::mail::{Had, InStore, Mail, Older, OnLog, Stretch, from_store, is_in_time, shown, stretches};
 use super::marks::{Done, mark};
 use super::models::{Chosen, Whose};
 use super::pace::Pace;
@@ -75,10 +75,9 @@ impl Scoring<'_> {
     async fn older(&mut self, older: Arc<Older>) -> Result<Had, OperationError> {
         let mut had = Had::new();
         let (total, _) = self.replay.store.totals().await.map_err(failed)?;
-        let mut messages = in_store(Arc::clone(&self.replay.store), Arc::clone(&older));
+        let mut messages = InStore::read(Arc::clone(&self.replay.store), Arc::clone(&older));
         let (mut batch, mut looked_at) = (Vec::new(), 0);
-        while let Some(message) = messages.recv().await {
-            let (id, shown) = message.map_err(failed)?;
+        while let Some((id, shown)) = messages.next().await? {
             looked_at += 1;
             let partition = older.partition(&id);
             if !self.takes(&shown) || self.done.has(partition, &id) {

@@ -35,6 +35,7 @@ mod sanitize;
 mod serve;
 mod settings;
 mod socket;
+mod spam;
 mod time;
 mod tolerant;
 mod webhook;
@@ -48,6 +49,7 @@ use axum::routing::any;
 pub use doors::{Doors, Hosts, OperationError, Operations, RebuildStep, Settings};
 pub use present::shown;
 pub use serve::{Connections, serve, serve_within};
+pub use spam::{Classifier, MAX_MESSAGE_BYTES as MAX_CLASSIFIED_BYTES, alone as classifier_alone};
 pub use socket::{Ask, Incoming, Listening, Next, NotListening, render};
 
 use doors::Api;
@@ -66,6 +68,7 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .merge(attachments::routes())
         .merge(me::routes())
         .merge(domains::routes())
+        .merge(spam::routes())
         .nest("/admin", admin::routes());
     let routes = Router::new()
         .nest("/api", resources)

@@ -15,7 +15,7 @@ use eventlog::embedded::{DatabaseSettings, EmbeddedLog, EmbeddedSettings, open_d
 use eventlog::{Bounds, Follower, Limits, Log, LogError, LogId, Member, Progress, Tail};
 use mailstore::embedded::EmbeddedStore;
 use mailstore::{Fact, RawSource, Store, StoreError, Totals, Upkeep};
-use processors::spam::Models;
+use processors::spam::{Model, Models};
 use schemas::event::{AccountChange, AccountEvent, Door, MailRaw, Peer};
 use schemas::{Event, MessageId, NewRecord, Position, Record, Topic, codec};
 use tempfile::TempDir;

@@ -12,7 +12,7 @@ use schemas::event::{AccountChange, AccountEvent, AddressSettings};
 use sha2::{Digest, Sha256};
 
 use crate::address::{hex, normalise, normalise_domain, split_domain, without_tag};
-use crate::table::{Access, Account, CatchAll, Domain, Key, Reserved, SwitchedOff, Table};
+use crate::table::{Access, Account, CatchAll, Domain, Key, MAX_SCORE_THOUSANDTHS, Reserved, SwitchedOff, Table};
 
 /// What starts the local part of an alternate address.
 const ALTERNATE_PREFIX: &str = "inbox-";
@@ -88,6 +88,9 @@ impl Table {
             AccountChange::ForwardSwitched { forward, owner, on, cause } => {
                 self.switch_forward(event, by, forward, owner, *on, cause)
             }
+            AccountChange::SpamFolderSet { account, over_thousandths } => {
+                self.set_spam_folder(by, account, *over_thousandths)
+            }
         }
     }
 
@@ -96,8 +99,14 @@ impl Table {
         if id.is_empty() || self.accounts.contains_key(id) {
             return None;
         }
-        let account =
-            Account { id: id.to_owned(), email: email.to_owned(), admin, keys: Vec::new(), created_at: event.at };
+        let account = Account {
+            id: id.to_owned(),
+            email: email.to_owned(),
+            admin,
+            keys: Vec::new(),
+            created_at: event.at,
+            spam_over_thousandths: None,
+        };
         self.accounts.insert(id.to_owned(), account);
         Some(())
     }
@@ -270,6 +279,17 @@ impl Table {
         Some(())
     }
 
+    fn set_spam_folder(&mut self, by: &By<'_>, id: &str, over_thousandths: Option<i32>) -> Option<()> {
+        by.must_be(id)?;
+        let over = over_thousandths.map(|over| u16::try_from(over).ok().filter(|over| *over <= MAX_SCORE_THOUSANDTHS));
+        let over = match over {
+            Some(sound) => Some(sound?),
+            None => None,
+        };
+        self.accounts.get_mut(id)?.spam_over_thousandths = over;
+        Some(())
+    }
+
     /// Derived from the address and its reservation: it can't be guessed from the address, and is the same everywhere.
     fn free_alternate(&self, address: &str, event_id: &str) -> String {
         let mut attempt: u32 = 0;
@@ -352,6 +372,26 @@ mod tests {
         };
         let table = table_after([reserve("at@x.org", MAX_FORWARDS), reserve("over@x.org", MAX_FORWARDS + 1)]);
         assert!(table.reserved("at@x.org").is_some() && table.reserved("over@x.org").is_none());
+    }
+
+    #[test]
+    fn a_threshold_of_a_thousand_is_taken_and_one_more_or_less_than_none_is_not() {
+        let set = |over: Option<i32>| AccountChange::SpamFolderSet { account: "ann".into(), over_thousandths: over };
+        let over = |changes: Vec<AccountChange>| table_after(changes).account("ann").unwrap().spam_over_thousandths;
+        assert_eq!(over(vec![set(Some(1000))]), Some(1000));
+        assert_eq!(over(vec![set(Some(0))]), Some(0));
+        assert_eq!(over(vec![set(Some(1001))]), None);
+        assert_eq!(over(vec![set(Some(900)), set(Some(-1))]), Some(900));
+        assert_eq!(over(vec![set(Some(900)), set(None)]), None);
+        assert_eq!(over(Vec::new()), None, "off by default");
+    }
+
+    #[test]
+    fn mail_over_the_threshold_is_taken_as_spam_and_at_it_is_not() {
+        let set = AccountChange::SpamFolderSet { account: "ann".into(), over_thousandths: Some(500) };
+        let table = table_after([set]);
+        let ann = table.account("ann").unwrap();
+        assert!(ann.takes_as_spam(0.500_001) && !ann.takes_as_spam(0.5) && !ann.takes_as_spam(f64::NAN));
     }
 
     #[test]

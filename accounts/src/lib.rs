@@ -13,5 +13,7 @@ pub use address::{DEFAULT_DOMAIN, InvalidAddress, MAX_ADDRESS_BYTES, normalise, 
 pub use fold::{MAX_FORWARDS, MAX_KEYS};
 pub use resolve::{Copied, MAX_COPIES, Route};
 pub use seal::Sealer;
-pub use table::{Access, Account, CatchAll, Domain, Forward, Key, Reserved, SwitchedOff, Table, key_sha256};
+pub use table::{
+    Access, Account, CatchAll, Domain, Forward, Key, MAX_SCORE_THOUSANDTHS, Reserved, SwitchedOff, Table, key_sha256,
+};
 pub use websocket::Told;

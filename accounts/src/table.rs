@@ -35,6 +35,19 @@ pub struct Account {
     pub admin: bool,
     pub keys: Vec<Key>,
     pub created_at: i64,
+    /// Mail whose first score is over so many thousandths starts in the folder `spam`.
+    #[serde(default)]
+    pub spam_over_thousandths: Option<u16>,
+}
+
+/// The most that a score can be, in thousandths.
+pub const MAX_SCORE_THOUSANDTHS: u16 = 1000;
+
+impl Account {
+    /// Whether mail of this score starts in the account's folder `spam`.
+    pub fn takes_as_spam(&self, score: f64) -> bool {
+        self.spam_over_thousandths.is_some_and(|over| score * f64::from(MAX_SCORE_THOUSANDTHS) > f64::from(over))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,18 +175,29 @@ impl Table {
     /// Whoever reserved the address owns it; then the inbox of a domain's catch-all is the catch-all's owner's; then
     /// every address of a domain is the domain's owner's, and closed to others unless the domain is public.
     pub fn access(&self, account_id: &str, inbox: &str) -> Access {
-        let owned_by = |owner: &str| if owner == account_id { Access::Own } else { Access::Other };
+        match self.closed_for(inbox) {
+            Some((owner, _)) if owner == account_id => Access::Own,
+            Some((_, true)) => Access::Other,
+            Some((_, false)) | None => Access::Public,
+        }
+    }
+
+    /// The account whose mail an inbox holds, given in its one spelling; `None` where nobody owns it, or the owner has
+    /// been removed.
+    pub fn owner_of(&self, inbox: &str) -> Option<&Account> {
+        self.closed_for(inbox).and_then(|(owner, _)| self.account(owner))
+    }
+
+    /// Whose an inbox is, and whether others are kept out.
+    fn closed_for(&self, inbox: &str) -> Option<(&str, bool)> {
         if let Some(reserved) = self.reserved(inbox) {
-            return owned_by(&reserved.owner);
+            return Some((&reserved.owner, true));
         }
-        let Some((_, domain)) = split_domain(inbox) else { return Access::Public };
+        let (_, domain) = split_domain(inbox)?;
         if let Some(catch_all) = self.catch_all(domain).filter(|all| all.inbox == inbox || inbox.starts_with("*@")) {
-            return owned_by(&catch_all.owner);
+            return Some((&catch_all.owner, true));
         }
-        match self.domain(domain) {
-            Some(known) if known.private || known.owner == account_id => owned_by(&known.owner),
-            Some(_) | None => Access::Public,
-        }
+        self.domain(domain).map(|known| (known.owner.as_str(), known.private))
     }
 }
 

@@ -234,7 +234,14 @@ fn fact(topic: Topic, offset: u64) -> Fact {
         Topic::MailRouted => {
             let inbox = inbox(usize::try_from(offset).unwrap_or(0));
             let (original_inbox, recipients) = (inbox.clone(), vec![inbox.clone()]);
-            let entry = RoutedEntry { index: 0, inbox, original_inbox, recipients, forwards: Vec::new() };
+            let entry = RoutedEntry {
+                index: 0,
+                inbox,
+                original_inbox,
+                recipients,
+                forwards: Vec::new(),
+                starts_in_spam: false,
+            };
             Event::Routed(MailRouted {
                 message_id: id(offset),
                 raw_offset,

@@ -45,6 +45,8 @@ pub struct Entry {
     pub problems: Vec<String>,
     pub spam: f64,
     pub folder: Folder,
+    /// The folder that it started in, wherever people have moved it since.
+    pub delivered_to: Folder,
     pub read: bool,
     /// The account that starred it.
     pub saved_by: Option<String>,

@@ -142,6 +142,7 @@ mod tests {
             problems: Vec::new(),
             spam: f64::NAN,
             folder: Folder::Inbox,
+            delivered_to: Folder::Inbox,
             read: false,
             saved_by: None,
             labels: Vec::new(),

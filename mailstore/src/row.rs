@@ -128,6 +128,8 @@ pub struct Place {
     pub original_inbox: String,
     #[serde(rename = "r")]
     pub recipients: Vec<String>,
+    #[serde(rename = "m", default, skip_serializing_if = "is_false")]
+    pub starts_in_spam: bool,
 }
 
 /// What people did to an entry. Each flag has its own offset, so none replaces another.
@@ -203,9 +205,8 @@ pub fn column_of(fact: Fact) -> Option<(MessageId, Row)> {
             let flags = BTreeMap::from([(index, flags_of(action.change, offset))]);
             Some((action.message_id, Row { flags, ..row }))
         }
-        Event::Model(_) | Event::Account(_) | Event::Due(_) | Event::Attempt(_) | Event::Dead(_) | Event::Schema(_) => {
-            None
-        }
+        // No view shows the others.
+        _ => None,
     }
 }
 
@@ -285,6 +286,7 @@ impl Row {
         let place = self.shown().find(|place| place.index == id.index)?.clone();
         let flags = self.flags.remove(&id.index).unwrap_or_default();
         let (arrival, summary, routing) = (self.raw?.value, self.parsed?.value, self.routed?.value);
+        let delivered_to = if place.starts_in_spam { Folder::Spam } else { routing.folder };
         let labels = flags.labels.into_iter().filter(|(_, present)| present.value).map(|(label, _)| label).collect();
         Some(Entry {
             id: id.to_string(),
@@ -302,7 +304,8 @@ impl Row {
             attachments: summary.attachments,
             problems: summary.problems,
             spam: self.score.map_or(routing.score, |score| score.value),
-            folder: flags.folder.map_or(routing.folder, |folder| folder.value),
+            folder: flags.folder.map_or(delivered_to, |folder| folder.value),
+            delivered_to,
             read: flags.read.is_some_and(|read| read.value),
             saved_by: flags.saved_by.and_then(|saved| saved.value),
             labels,
@@ -375,6 +378,7 @@ fn routing_of(routed: MailRouted) -> (MessageId, Routing) {
             inbox: entry.inbox,
             original_inbox: entry.original_inbox,
             recipients: entry.recipients,
+            starts_in_spam: entry.starts_in_spam,
         })
     };
     let entries = routed.entries.into_iter().filter_map(place).collect();

@@ -1,9 +1,11 @@
 //! The three steps in one go: the message is read once, and each step's result is a fact of its own.
 
+use std::sync::Arc;
+
 use accounts::Table;
 use schemas::event::{MailParsed, MailRaw, MailRouted, MailScored};
 
-use crate::spam::Models;
+use crate::spam::{Model, Models};
 use crate::{parse, route, spam};
 
 /// What the processors conclude from one message.
@@ -17,9 +19,16 @@ pub struct Facts {
 /// Parses, scores and routes a message that stands at `raw_offset` on `mail.raw`.
 pub fn process(raw: &MailRaw, raw_offset: i64, accounts: &Table, models: &Models) -> Facts {
     let parsed = parse::parse(raw, raw_offset);
-    let scored = spam::score(&parsed, models);
-    let routed = route::route(raw, raw_offset, scored.score, accounts);
+    let entries = route::entries(raw, accounts);
+    let model = model_for(route::sole_owner(&entries, accounts), models);
+    let scored = spam::score_with(&parsed, &model);
+    let routed = route::routed(raw, raw_offset, entries, scored.score, accounts);
     Facts { parsed, scored, routed }
+}
+
+/// The model that scores a message: an account's own where the message is that account's alone, else the one for all.
+pub fn model_for(sole_owner: Option<&str>, models: &Models) -> Arc<Model> {
+    sole_owner.map_or_else(|| models.current(), |account| models.of_account(account))
 }
 
 /// What can still be said about a message that could not be processed: it reaches its inboxes, and says why no more

@@ -9,4 +9,4 @@ pub mod parse;
 pub mod route;
 pub mod spam;
 
-pub use chain::{Facts, minimal, process};
+pub use chain::{Facts, minimal, model_for, process};

@@ -23,7 +23,7 @@ macro_rules! release {
 }
 
 /// In the order of their ids; the last row of a topic is what is written today.
-pub const RELEASES: [Release; 11] = [
+pub const RELEASES: [Release; 14] = [
     release!(1, MailRaw, 1, "mail.raw.v1.avsc"),
     release!(2, MailParsed, 1, "mail.parsed.v1.avsc"),
     release!(3, MailScored, 1, "mail.scored.v1.avsc"),
@@ -35,6 +35,9 @@ pub const RELEASES: [Release; 11] = [
     release!(9, Schemas, 1, "schemas.v1.avsc"),
     release!(10, ForwardDue, 1, "forward.due.v1.avsc"),
     release!(11, ForwardAttempts, 1, "forward.attempts.v1.avsc"),
+    release!(12, SpamCorrections, 1, "spam.corrections.v1.avsc"),
+    release!(13, Accounts, 2, "accounts.v2.avsc"),
+    release!(14, MailRouted, 2, "mail.routed.v2.avsc"),
 ];
 
 /// What the topic `schemas` has to hold, so that other programs can read this one's values.

@@ -18,6 +18,8 @@ pub enum Topic {
     MailRouted,
     #[serde(rename = "mail.actions")]
     MailActions,
+    #[serde(rename = "spam.corrections")]
+    SpamCorrections,
     #[serde(rename = "spam.models")]
     SpamModels,
     #[serde(rename = "accounts")]
@@ -59,12 +61,13 @@ pub enum Kept {
 }
 
 impl Topic {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MailRaw,
         Self::MailParsed,
         Self::MailScored,
         Self::MailRouted,
         Self::MailActions,
+        Self::SpamCorrections,
         Self::SpamModels,
         Self::Accounts,
         Self::ForwardDue,
@@ -80,6 +83,7 @@ impl Topic {
             Self::MailScored => "mail.scored",
             Self::MailRouted => "mail.routed",
             Self::MailActions => "mail.actions",
+            Self::SpamCorrections => "spam.corrections",
             Self::SpamModels => "spam.models",
             Self::Accounts => "accounts",
             Self::ForwardDue => "forward.due",
@@ -98,7 +102,9 @@ impl Topic {
             | Self::MailActions
             | Self::ForwardDue
             | Self::ForwardAttempts => Partitions::Many,
-            Self::SpamModels | Self::Accounts | Self::DeadLetters | Self::Schemas => Partitions::One,
+            Self::SpamCorrections | Self::SpamModels | Self::Accounts | Self::DeadLetters | Self::Schemas => {
+                Partitions::One
+            }
         }
     }
 
@@ -109,7 +115,7 @@ impl Topic {
             Self::MailActions => Kept::AsStore,
             Self::ForwardAttempts | Self::DeadLetters => Kept::Days(30),
             Self::Accounts => Kept::ForEver,
-            Self::SpamModels | Self::ForwardDue | Self::Schemas => Kept::Compacted,
+            Self::SpamCorrections | Self::SpamModels | Self::ForwardDue | Self::Schemas => Kept::Compacted,
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use accounts::Table;
 use anyhow::Context;
-use api::http::Doors;
+use api::http::{Classifier, Doors};
 use eventlog::embedded::EmbeddedLog;
 use eventlog::runner::{BatchLimits, project, run_group};
 use eventlog::{Follower, Log, Progress};
@@ -27,7 +27,9 @@ use super::forwards::{self, Forwards};
 use super::health::{Health, watched};
 use super::projection::{StoreProjection, TOPICS};
 use super::rebuild::Rebuild;
+use super::replay::Replay;
 use super::stage::{GROUP, Processors};
+use super::trainer::Trainer;
 use super::upkeep::Upkeep;
 use super::websocket::{Feed, Sockets};
 use super::{Listeners, tables};
@@ -123,7 +125,7 @@ impl Engine {
             forwards::begin(log.as_ref()).await.context("the place of the forwards")?;
         }
         if stages.processors {
-            self.start_processors(parts, &log, Arc::clone(&accounts), models);
+            self.start_processors(parts, &log, Arc::clone(&accounts), Arc::clone(&models));
         }
         if stages.sinks {
             self.start_store_sink(&log, Arc::clone(&gate));
@@ -134,8 +136,16 @@ impl Engine {
         if let Some(listener) = parts.listeners.http()? {
             let operations =
                 Rebuild { log: Arc::clone(&log), store: self.store.clone(), gate, turn, under_way: Gate::new(()) };
+            let replays = Replay {
+                log: Arc::clone(&log),
+                store: self.store.clone(),
+                accounts: Arc::clone(&accounts),
+                models,
+                stop: self.doors_stop.clone(),
+                under_way: Gate::new(()),
+            };
             let sockets = self.start_sockets(&log, &accounts, &unanswered).await?;
-            let doors = self.doors_of(parts, &log, accounts, operations, sockets);
+            let doors = self.doors_of(parts, &log, accounts, operations, replays, sockets);
             let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
             self.spawn_door("api", serving);
         }
@@ -157,6 +167,8 @@ impl Engine {
         models: Arc<Follower<Models>>,
     ) {
         let (log, stop, settings) = (Arc::clone(log), self.work_stop.clone(), parts.settings.processors.clone());
+        let trainer = Trainer { log: Arc::clone(&log), models: Arc::clone(&models) };
+        self.spawn_work("trainer", trainer.run(stop.clone()));
         let stage = Arc::new(Processors { accounts, models });
         self.spawn_work(
             "processors",
@@ -225,9 +237,11 @@ impl Engine {
         log: &Arc<dyn Log>,
         accounts: Arc<Follower<Table>>,
         operations: Rebuild,
+        replays: Replay,
         sockets: Sockets,
     ) -> Doors {
         let (metrics, health, own_log) = (parts.metrics.clone(), Arc::clone(&self.health), Arc::clone(&self.log));
+        let models = Arc::clone(&replays.models);
         Doors {
             log: Arc::clone(log),
             store: self.store.clone(),
@@ -242,6 +256,8 @@ impl Engine {
             },
             delivery_id: sinks::forward::delivery_id,
             operations: Arc::new(operations),
+            replays: Arc::new(replays),
+            classifier: Classifier::new(move || models.read(Models::current)),
             incoming: Arc::new(sockets),
             metrics: Box::new(move || metrics.render()),
             ready: Box::new(move || health.missing_with(own_log.as_ref())),

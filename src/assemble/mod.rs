@@ -14,9 +14,11 @@ mod projection;
 mod raw;
 mod rebuild;
 mod removal;
+mod replay;
 mod stage;
 mod stand_in;
 mod tables;
+mod trainer;
 mod upkeep;
 mod websocket;
 

@@ -15,7 +15,12 @@ pub fn fold_account(table: &mut Table, record: &Record) {
 }
 
 pub fn fold_model(models: &mut Models, record: &Record) {
-    let Some(value) = &record.value else { return };
+    let Some(value) = &record.value else {
+        // A tombstone: the model is withdrawn.
+        let name = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
+        name.into_iter().for_each(|name| models.withdraw(name));
+        return;
+    };
     match codec::decode(record.position.topic, value) {
         Ok(Event::Model(model)) => {
             if let Err(error) = models.fold(&model) {

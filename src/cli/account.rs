@@ -34,6 +34,17 @@ enum Action {
         #[arg(long)]
         admin: bool,
     },
+    /// Whether an account's mail over a score is delivered to its folder spam; off by default
+    SpamFolder {
+        #[arg(value_name = "ID_OR_EMAIL")]
+        account: String,
+        /// Mail whose first score is over this, 0.0 to 1.0
+        #[arg(long, value_name = "SCORE", required_unless_present = "off", conflicts_with = "off")]
+        over: Option<f64>,
+        /// No mail is
+        #[arg(long)]
+        off: bool,
+    },
     /// Remove an account, named by its id or e-mail; what it owns stays closed until an administrator releases it
     Remove {
         #[arg(value_name = "ID_OR_EMAIL")]
@@ -59,6 +70,18 @@ async fn act(door: &Door, action: Action, as_json: bool) -> Result<(), Failure> 
             let made = door.json(Method::POST, "/api/admin/accounts", Some(&body)).await?;
             let (account, key) = (screen::text_of(&made, "account"), screen::text_of(&made, "key"));
             screen::answer(&made, &format!("The account {account} is made. Its key, shown this once: {key}"), as_json)
+        }
+        Action::SpamFolder { account, over, off: _ } => {
+            let account = id_of(&find(door, &account).await?);
+            let path = format!("/api/admin/accounts/{}/spam-folder", segment(&account));
+            let set = door.json(Method::PUT, &path, Some(&json!({ "over": over }))).await?;
+            let sentence = match set.get("over").and_then(Value::as_f64) {
+                Some(over) => {
+                    format!("Mail of {account} whose first score is over {over} is delivered to its folder spam.")
+                }
+                None => format!("No mail of {account} is delivered to its folder spam."),
+            };
+            screen::answer(&set, &sentence, as_json)
         }
         Action::Remove { account } => {
             let account = id_of(&find(door, &account).await?);
@@ -106,10 +129,11 @@ fn list(listed: &Value, as_json: bool) -> Result<(), Failure> {
         .map(|account| {
             let keys = account.get("keys").and_then(Value::as_array).map_or(0, Vec::len);
             let role = if account.get("admin").and_then(Value::as_bool) == Some(true) { "admin" } else { "" };
-            vec![screen::text_of(account, "_id"), screen::text_of(account, "email"), role.to_owned(), keys.to_string()]
+            let (id, email) = (screen::text_of(account, "_id"), screen::text_of(account, "email"));
+            vec![id, email, role.to_owned(), keys.to_string(), screen::text_of(account, "spamFolderOver")]
         })
         .collect();
-    screen::print(&screen::table(&["account", "email", "role", "keys"], &rows))
+    screen::print(&screen::table(&["account", "email", "role", "keys", "spam over"], &rows))
 }
 
 #[cfg(test)]

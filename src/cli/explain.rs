@@ -59,11 +59,18 @@ fn told(explained: &Value) -> String {
         line(&mut text, &format!("arrived {} {sender}, {} bytes", of(arrival, "at"), of(arrival, "size")));
     }
     if let Some(score) = explained.get("score").filter(|score| !score.is_null()) {
-        line(&mut text, &format!("spam {} by the model {:?}", of(score, "spam"), of(score, "model")));
+        scored(&mut text, score, explained.get("firstScore").and_then(Value::as_f64));
     }
-    line(&mut text, &format!("folder {}", of(explained, "folder")));
+    let replay = of(explained, "replay");
+    if !replay.is_empty() {
+        line(&mut text, &format!("routed by the replay {replay}"));
+    }
     for entry in list(explained, "entries") {
-        line(&mut text, &format!("entry {} is in {}", of(entry, "_id"), of(entry, "inbox")));
+        let folder = of(entry, "startsIn");
+        line(
+            &mut text,
+            &format!("entry {} is in {}, and started in the folder {folder}", of(entry, "_id"), of(entry, "inbox")),
+        );
         for why in list(entry, "why").iter().filter_map(Value::as_str) {
             line(&mut text, &format!("  {why}"));
         }
@@ -84,6 +91,33 @@ fn told(explained: &Value) -> String {
         }
     }
     text
+}
+
+/// The score, whose it is, and what weighed most each way.
+fn scored(text: &mut String, score: &Value, first: Option<f64>) {
+    let of = screen::text_of;
+    let number = |name: &str| score.get(name).and_then(Value::as_f64);
+    let spam = number("spam").unwrap_or_default();
+    let mut said = match of(score, "model").as_str() {
+        "" => format!("spam {spam:.4}, by no model"),
+        model => format!("spam {spam:.4} by the model {model}, version {}", of(score, "version")),
+    };
+    if let Some(first) = first.filter(|first| (first - spam).abs() > f64::EPSILON) {
+        let _ = write!(said, "; the first score was {first:.4}");
+    }
+    let replay = of(score, "replay");
+    if !replay.is_empty() {
+        let _ = write!(said, "; scored again by the replay {replay}");
+    }
+    let _ = writeln!(text, "{}", screen::escaped(&said));
+    for (way, sign) in [("spam", 1.0), ("ham", -1.0)] {
+        let weight = |token: &Value| token.get("weight").and_then(Value::as_f64).unwrap_or_default();
+        let of_way = list(score, "tokens").iter().filter(|token| weight(token) * sign > 0.0);
+        let tokens: Vec<String> = of_way.map(|token| format!("{} {:+.2}", of(token, "token"), weight(token))).collect();
+        if !tokens.is_empty() {
+            let _ = writeln!(text, "  for {way}: {}", screen::escaped(&tokens.join(", ")));
+        }
+    }
 }
 
 fn named(forward: &Value) -> String {
@@ -108,16 +142,27 @@ mod tests {
     #[test]
     fn a_mail_is_explained_with_every_answer() {
         let explained = json!({
-            "message": "01", "folder": "inbox",
+            "message": "01", "folder": "inbox", "firstScore": 0.5,
             "arrival": {"at": "2025-11-24T10:00:00.000Z", "mailFrom": "s@y.org", "door": "smtp", "peer": "127.0.0.1", "size": 7},
-            "score": {"spam": 0.5, "model": ""},
-            "entries": [{"_id": "01-0", "inbox": "a@x.org", "why": ["a@x.org is reserved by ann"]}],
+            "score": {"spam": 0.875, "model": "default", "version": "abc", "tokens": [
+                {"token": "pills", "weight": 2.5}, {"token": "meeting\u{1b}", "weight": -0.5},
+            ], "replay": "score-1"},
+            "entries": [{"_id": "01-0", "inbox": "a@x.org", "startsIn": "spam", "why": ["a@x.org is reserved by ann"]}],
             "forwards": [{"_id": "f", "kind": "webhook", "target": "https://h.example/…", "on": true, "due": [],
                 "attempts": [{"at": "t", "delivery": "dlv_1", "entry": "01-0", "attempt": 1, "outcome": "delivered", "status": 200, "cause": ""}]}],
         });
         let text = told(&explained);
-        for part in ["from <s@y.org>", "a@x.org is reserved by ann", "webhook https://h.example/…", "delivered", "200"]
-        {
+        for part in [
+            "spam 0.8750 by the model default, version abc; the first score was 0.5000; scored again by the replay score-1",
+            "for spam: pills +2.50",
+            "for ham: meeting\\u{1b} -0.50",
+            "started in the folder spam",
+            "from <s@y.org>",
+            "a@x.org is reserved by ann",
+            "webhook https://h.example/…",
+            "delivered",
+            "200",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

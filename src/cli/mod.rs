@@ -4,6 +4,7 @@
 mod account;
 mod address;
 mod check;
+mod correction;
 mod domain;
 mod door;
 mod dump;
@@ -14,6 +15,7 @@ mod ingest;
 mod key;
 mod ready;
 mod rebuild;
+mod replay;
 mod run;
 mod screen;
 mod spam;
@@ -87,6 +89,10 @@ enum Command {
     Explain(explain::Explain),
     /// Fold the log into new tables and put them in place of the old
     Rebuild(rebuild::Rebuild),
+    /// Compute scores or routes again from the log
+    Replay(replay::Replay),
+    /// What people have said of mail: spam or ham
+    Correction(correction::Correction),
     /// The spam classifier: train, score and judge it
     Spam(spam::Spam),
     /// Write every view as JSON lines
@@ -127,6 +133,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Forward(command) => command.run(&place).await,
         Command::Explain(command) => command.run(&place).await,
         Command::Rebuild(command) => command.run(&place).await,
+        Command::Replay(command) => command.run(&place).await,
+        Command::Correction(command) => command.run(&place).await,
         Command::Spam(command) => command.run(&place).await,
         Command::Dump(command) => command.run(&place).await,
         Command::Reference => screen::print(&crate::config::reference::page()),

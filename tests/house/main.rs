@@ -17,6 +17,8 @@ mod partitions;
 mod private;
 mod purge;
 mod rebuild;
+mod replay;
 mod rooms;
+mod spam;
 mod support;
 mod websocket;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::replay::Replays;
 use super::socket::Incoming;
 use super::spam::Classifier;
 
@@ -33,6 +34,8 @@ pub struct Doors {
     pub operations: Arc<dyn Operations>,
     /// Says what is spam.
     pub classifier: Arc<Classifier>,
+    /// Computes scores and routes again.
+    pub replays: Arc<dyn Replays>,
     /// Mail as it comes.
     pub incoming: Arc<dyn Incoming>,
     /// The metrics in Prometheus' text format.
@@ -86,6 +89,9 @@ pub struct RebuildStep {
 pub enum OperationError {
     #[error("it is being done already")]
     Busy,
+    /// What was asked for can't be done.
+    #[error("{0}")]
+    Refused(String),
     /// Nothing has changed; the cause is for an operator.
     #[error("{0}")]
     Failed(String),

@@ -1,4 +1,5 @@
 //! What a reader sets on an entry: star, read, labels, folder. The events carry the resulting value, never a toggle.
+//! A move into the folder `spam` or out of it is a correction as well ([`corrections`]).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::doors::Api;
 use super::error::ApiError;
 use super::key::Caller;
 use super::request::{Asked, At};
-use super::{answer, write};
+use super::{answer, corrections, write};
 
 /// Bytes of a label.
 pub const MAX_LABEL_BYTES: usize = 200;
@@ -129,20 +130,31 @@ async fn move_to(
     At((email, id, folder)): At<(String, String, String)>,
     asked: Asked,
 ) -> Result<Response, ApiError> {
-    let (entry_id, _) = access::entry(&api, &asked.caller, &email, &id).await?;
+    let (entry_id, entry) = access::entry(&api, &asked.caller, &email, &id).await?;
     let folder: Folder = folder.parse().map_err(|_| {
         ApiError::invalid(format!(
             "there is no such folder; the folders are {}",
             Folder::ALL.map(Folder::name).join(", ")
         ))
     })?;
-    let entry = change(&api, &asked.caller, entry_id, ActionChange::Moved { folder }).await?;
+    let said = corrections::said_by_move(&api, &asked.caller, &entry_id, &entry, folder).await?;
+    let also = match &said {
+        Some(correction) => vec![corrections::record(correction)?],
+        None => Vec::new(),
+    };
+    let moved = vec![(entry_id.clone(), ActionChange::Moved { folder })];
+    write::act_and(&api, &asked.caller, moved, also).await?;
+    let entry = shown(&api, &entry_id).await?;
     Ok(answer::json(&Moved { id: &entry.id, folder: entry.folder }))
 }
 
 /// The entry after the change; it may have been deleted meanwhile.
 async fn change(api: &Api, caller: &Caller, id: EntryId, change: ActionChange) -> Result<Entry, ApiError> {
     write::act(api, caller, vec![(id.clone(), change)]).await?;
-    let entry = api.doors.store.entry(&id).await?;
+    shown(api, &id).await
+}
+
+async fn shown(api: &Api, id: &EntryId) -> Result<Entry, ApiError> {
+    let entry = api.doors.store.entry(id).await?;
     entry.ok_or_else(|| ApiError::NotFound("The message has been deleted meanwhile.".into()))
 }

@@ -70,7 +70,7 @@ async fn me(caller: Caller, State(api): State<Arc<Api>>) -> Result<Response, Api
         labels: [],
         recents: [],
         capture_private: false,
-        disable_spam: false,
+        disable_spam: account.spam_over_thousandths.is_none(),
         message_limit: PLENTY,
         last_login: time::iso(time::now_ms()),
         api_key_name: &caller.key_name,

@@ -16,6 +16,7 @@ mod admin;
 mod answer;
 mod attachments;
 mod bodies;
+mod corrections;
 mod domains;
 mod doors;
 mod error;
@@ -30,12 +31,14 @@ pub mod metric;
 mod present;
 mod purge;
 mod reading;
+pub mod replay;
 mod request;
 mod sanitize;
 mod serve;
 mod settings;
 mod socket;
 mod spam;
+mod spam_folder;
 mod time;
 mod tolerant;
 mod webhook;
@@ -49,8 +52,8 @@ use axum::routing::any;
 pub use doors::{Doors, Hosts, OperationError, Operations, RebuildStep, Settings};
 pub use present::shown;
 pub use serve::{Connections, serve, serve_within};
-pub use spam::{Classifier, MAX_MESSAGE_BYTES as MAX_CLASSIFIED_BYTES, alone as classifier_alone};
 pub use socket::{Ask, Incoming, Listening, Next, NotListening, render};
+pub use spam::{Classifier, MAX_MESSAGE_BYTES as MAX_CLASSIFIED_BYTES, alone as classifier_alone};
 
 use doors::Api;
 use error::ApiError;
@@ -69,6 +72,7 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .merge(me::routes())
         .merge(domains::routes())
         .merge(spam::routes())
+        .merge(spam_folder::routes())
         .nest("/admin", admin::routes());
     let routes = Router::new()
         .nest("/api", resources)

@@ -164,6 +164,25 @@ impl Members {
         }
     }
 
+    /// A number: `None` when it was not sent, `Some(None)` when it was null. Forms write it as text.
+    pub fn number(&self, name: &str) -> Result<Option<Option<f64>>, ApiError> {
+        let none = || ApiError::invalid(format!("{name} is not a number"));
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::Null) => Ok(Some(None)),
+            Some(Value::Number(number)) => number.as_f64().map(|number| Some(Some(number))).ok_or_else(none),
+            Some(Value::String(text)) if text.trim().is_empty() => Ok(Some(None)),
+            Some(Value::String(text)) => text
+                .trim()
+                .parse()
+                .ok()
+                .filter(|number: &f64| number.is_finite())
+                .map(|n| Some(Some(n)))
+                .ok_or_else(none),
+            Some(_) => Err(none()),
+        }
+    }
+
     /// A list of texts that has to be there.
     pub fn required_texts(&self, name: &str, most: usize) -> Result<Vec<String>, ApiError> {
         let Some(Value::Array(values)) = self.0.get(name) else {
@@ -225,6 +244,8 @@ mod tests {
         let json = members(r#"{"enablews": "perhaps", "info": 7, "list": [1]}"#);
         assert!(json.switch("enablews").is_err());
         assert!(json.text("info", 10).is_err());
+        assert!(json.number("enablews").is_err() && json.number("list").is_err());
+        assert_eq!(json.number("info").unwrap(), Some(Some(7.0)));
         assert!(json.required_texts("list", 10).is_err());
         assert!(json.required_texts("none", 10).is_err());
         assert!(json.required_text("none", 10).is_err());

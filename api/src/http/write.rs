@@ -27,11 +27,21 @@ pub async fn account(api: &Api, by: &Caller, entity: &str, change: AccountChange
 
 /// Says what the caller did to these entries, and waits until the store shows it.
 pub async fn act(api: &Api, by: &Caller, actions: Vec<(EntryId, ActionChange)>) -> Result<(), ApiError> {
+    act_and(api, by, actions, Vec::new()).await
+}
+
+/// The same with what follows from it, appended together.
+pub async fn act_and(
+    api: &Api,
+    by: &Caller,
+    actions: Vec<(EntryId, ActionChange)>,
+    also: Vec<NewRecord>,
+) -> Result<(), ApiError> {
     if actions.is_empty() {
         return Ok(());
     }
     let at = now_ms();
-    let mut records = Vec::with_capacity(actions.len());
+    let mut records = also;
     for (entry, change) in actions {
         let key = entry.message.to_string();
         let index = i32::try_from(entry.index).map_err(|_| ApiError::Fault)?;
@@ -46,7 +56,10 @@ pub async fn act(api: &Api, by: &Caller, actions: Vec<(EntryId, ActionChange)>) 
 async fn shown(api: &Api, positions: &[Position]) -> Result<(), ApiError> {
     let deadline = tokio::time::Instant::now() + SHOWN_LIMIT;
     for position in last_of_each(positions) {
-        debug_assert_eq!(position.topic, Topic::MailActions);
+        // The store shows nothing of the others.
+        if position.topic != Topic::MailActions {
+            continue;
+        }
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
         if !api.doors.shown.reach(position.next(), left).await {
             return Err(ApiError::LoggedNotShown);

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use accounts::{Sealer, Table};
 use api::http::{
-    Ask, Doors, Hosts, Incoming, Listening, NotListening, OperationError, Operations, RebuildStep, Settings,
+    Ask, Classifier, Doors, Hosts, Incoming, Listening, NotListening, OperationError, Operations, RebuildStep,
+    Settings, replay,
 };
 use async_trait::async_trait;
 use axum::Router;
@@ -95,6 +96,8 @@ impl House {
             },
             delivery_id: |message, forward, origin| format!("dlv_{message}{forward}{origin}"),
             operations: Arc::new(NoOperations),
+            replays: Arc::new(NoOperations),
+            classifier: Classifier::new(Model::starter),
             incoming: incoming.clone(),
             metrics: Box::new(|| "postlog_up 1\n".to_owned()),
             ready: Box::new(move || what_is_missing.lock().unwrap().clone()),
@@ -259,6 +262,17 @@ impl Incoming for Feeds {
 }
 
 struct NoOperations;
+
+#[async_trait]
+impl replay::Replays for NoOperations {
+    async fn score(&self, _: replay::Ask, _: &replay::Report<'_>) -> Result<replay::ScoreReport, OperationError> {
+        Ok(replay::ScoreReport::default())
+    }
+
+    async fn route(&self, _: replay::Ask, _: &replay::Report<'_>) -> Result<replay::RouteReport, OperationError> {
+        Ok(replay::RouteReport::default())
+    }
+}
 
 #[async_trait]
 impl Operations for NoOperations {

@@ -144,6 +144,27 @@ pub async fn flags_belong_to_the_entry(body: &dyn Body) {
     assert_eq!(starred(&*store, "account-1").await, ann);
 }
 
+/// An entry starts in `spam` where its route says so; where people move it afterwards is another thing, and a later
+/// route changes nothing of that.
+pub async fn an_entry_starts_in_its_own_folder(body: &dyn Body) {
+    const JUNK: &str = "junk@example.org";
+    let (log, store) = open(body).await;
+    let mail = writing::mail(&log, 1, 10, &[(0, ANN), (1, JUNK)]);
+    log.fold(&*store, &mut Chance::seeded(1)).await;
+    let folders = async |name| {
+        let entry = inbox(&*store, name).await.remove(0);
+        (entry.folder, entry.delivered_to)
+    };
+    assert_eq!(folders(ANN).await, (Folder::Inbox, Folder::Inbox));
+    assert_eq!(folders(JUNK).await, (Folder::Spam, Folder::Spam));
+    writing::act(&log, &mail, 1, ActionChange::Moved { folder: Folder::Inbox });
+    writing::act(&log, &mail, 0, ActionChange::Moved { folder: Folder::Spam });
+    writing::routed(&log, &mail, &[(0, ANN), (1, JUNK)]);
+    log.fold(&*store, &mut Chance::seeded(2)).await;
+    assert_eq!(folders(ANN).await, (Folder::Spam, Folder::Inbox));
+    assert_eq!(folders(JUNK).await, (Folder::Inbox, Folder::Spam));
+}
+
 /// Facts about a message that the log does not hold any more show nothing.
 pub async fn facts_without_their_mail_show_nothing(body: &dyn Body) {
     let (log, store) = open(body).await;

@@ -113,6 +113,7 @@ pub fn routed(log: &ModelLog, mail: &Written, entries: &[(i32, &str)]) {
         original_inbox: format!("plus+{inbox}"),
         recipients: vec![format!("Plus+{inbox}")],
         forwards: Vec::new(),
+        starts_in_spam: inbox.starts_with("junk"),
     };
     let routed = MailRouted {
         message_id: mail.id.clone(),

@@ -59,6 +59,11 @@ async fn scores_are_ordered_by_model_then_by_place() {
 }
 
 #[tokio::test]
+async fn an_entry_starts_in_its_own_folder() {
+    folding::an_entry_starts_in_its_own_folder(&Folders::default()).await;
+}
+
+#[tokio::test]
 async fn flags_belong_to_the_entry() {
     folding::flags_belong_to_the_entry(&Folders::default()).await;
 }

@@ -19,6 +19,7 @@ mod structure;
 mod values;
 mod words;
 
+use schemas::MessageId;
 use schemas::event::{Address, HeaderField, MailParsed, MailRaw};
 
 use self::fields::Field;
@@ -32,7 +33,12 @@ const AT_MOST_ONCE: [&str; 9] =
 
 /// Reads a message that stands at `raw_offset` on `mail.raw`.
 pub fn parse(raw: &MailRaw, raw_offset: i64) -> MailParsed {
-    let mail = Mail::read(&raw.content);
+    parse_content(&raw.message_id, &raw.content, raw_offset)
+}
+
+/// The same for bytes that come without their envelope: what a message says does not depend on it.
+pub fn parse_content(message_id: &MessageId, content: &[u8], raw_offset: i64) -> MailParsed {
+    let mail = Mail::read(content);
     let charset = mail.charset();
     let mut problems = mail.problems.clone();
     let headers = header_fields(&mail.fields, charset, &mut problems);
@@ -49,7 +55,7 @@ pub fn parse(raw: &MailRaw, raw_offset: i64) -> MailParsed {
     let mut all = |name: &str| addresses(&mail, name, &mut room, &mut problems);
     let (from, to, cc, bcc, reply_to) = (all("from"), all("to"), all("cc"), all("bcc"), all("reply-to"));
     MailParsed {
-        message_id: raw.message_id.clone(),
+        message_id: message_id.clone(),
         raw_offset,
         headers,
         from,
@@ -65,7 +71,7 @@ pub fn parse(raw: &MailRaw, raw_offset: i64) -> MailParsed {
         html_cut: body.html.is_cut,
         links: links.into_list(),
         attachments,
-        size_bytes: i64::try_from(raw.content.len()).unwrap_or(i64::MAX),
+        size_bytes: i64::try_from(content.len()).unwrap_or(i64::MAX),
         problems: problems.into_texts(),
     }
 }

@@ -6,9 +6,14 @@ use std::collections::HashMap;
 use accounts::Table;
 use schemas::event::{Folder, MailRaw, MailRouted, RoutedEntry};
 
+/// Where a message goes that is scored so.
+pub fn route(raw: &MailRaw, raw_offset: i64, score: f64, accounts: &Table) -> MailRouted {
+    routed(raw, raw_offset, entries(raw, accounts), score, accounts)
+}
+
 /// The entries of a message. Recipients that lead to the same inbox make one entry, named by the first of them. Copies
 /// that forwards ask for are entries as well, numbered behind the recipients.
-pub fn route(raw: &MailRaw, raw_offset: i64, score: f64, accounts: &Table) -> MailRouted {
+pub fn entries(raw: &MailRaw, accounts: &Table) -> Vec<RoutedEntry> {
     let mut entries = Entries::default();
     let mut copies = Vec::new();
     for (index, recipient) in raw.recipients.iter().enumerate() {
@@ -19,11 +24,32 @@ pub fn route(raw: &MailRaw, raw_offset: i64, score: f64, accounts: &Table) -> Ma
     for (behind, (copied, original_inbox, recipient)) in copies.into_iter().enumerate() {
         entries.add(raw.recipients.len() + behind, copied.inbox, original_inbox, recipient, copied.forwards);
     }
+    entries.list
+}
+
+/// The account that every entry belongs to; `None` where there are several, or one belongs to nobody.
+pub fn sole_owner<'a>(entries: &[RoutedEntry], accounts: &'a Table) -> Option<&'a str> {
+    let mut owners = entries.iter().map(|entry| accounts.owner_of(&entry.inbox).map(|owner| owner.id.as_str()));
+    let first = owners.next()??;
+    owners.all(|owner| owner == Some(first)).then_some(first)
+}
+
+/// The fact that these entries make. Each starts in `spam` where its owner has set so for mail of this score.
+pub fn routed(
+    raw: &MailRaw,
+    raw_offset: i64,
+    mut entries: Vec<RoutedEntry>,
+    score: f64,
+    accounts: &Table,
+) -> MailRouted {
+    for entry in &mut entries {
+        entry.starts_in_spam = accounts.owner_of(&entry.inbox).is_some_and(|owner| owner.takes_as_spam(score));
+    }
     MailRouted {
         message_id: raw.message_id.clone(),
         raw_offset,
         arrived_at: raw.arrived_at,
-        entries: entries.list,
+        entries,
         folder: Folder::Inbox,
         score,
         accounts_offset: i64::try_from(accounts.offset()).unwrap_or(i64::MAX),
@@ -59,6 +85,7 @@ impl Entries {
             original_inbox,
             recipients: vec![recipient.to_owned()],
             forwards,
+            starts_in_spam: false,
         });
     }
 }
@@ -175,6 +202,44 @@ mod tests {
         let routed = to(&["desk@d.org"]);
         assert_eq!((routed.accounts_offset, routed.raw_offset, routed.arrived_at), (4, 9, 1_600_000_000_000));
         assert_eq!((routed.score, routed.folder, routed.replay), (0.25, Folder::Inbox, None));
+    }
+
+    fn set_spam_folder(accounts: &mut Table, over_thousandths: Option<i32>) {
+        let change = AccountChange::SpamFolderSet { account: "ann".to_owned(), over_thousandths };
+        let event = AccountEvent { event_id: "s".to_owned(), at: 0, by: None, change };
+        accounts.fold(accounts.offset(), &event);
+    }
+
+    #[test]
+    fn mail_over_an_accounts_score_starts_in_its_folder_spam_and_in_nobody_elses() {
+        let mut accounts = table();
+        let mut mail = raw("");
+        mail.recipients = vec!["x@public.org".to_owned(), "desk@d.org".to_owned(), "any@d.org".to_owned()];
+        let in_spam = |score: f64, accounts: &Table| -> Vec<bool> {
+            let routed = route(&mail, 9, score, accounts);
+            assert_eq!(routed.folder, Folder::Inbox);
+            routed.entries.iter().map(|entry| entry.starts_in_spam).collect()
+        };
+        assert_eq!(in_spam(1.0, &accounts), [false; 3], "off by default");
+        set_spam_folder(&mut accounts, Some(900));
+        assert_eq!(in_spam(0.901, &accounts), [false, true, true]);
+        assert_eq!(in_spam(0.9, &accounts), [false; 3]);
+        set_spam_folder(&mut accounts, None);
+        assert_eq!(in_spam(1.0, &accounts), [false; 3]);
+    }
+
+    #[test]
+    fn a_message_has_a_sole_owner_when_every_entry_is_one_accounts() {
+        let accounts = table();
+        let owner = |recipients: &[&str]| {
+            let mut mail = raw("");
+            mail.recipients = recipients.iter().map(|recipient| (*recipient).to_owned()).collect();
+            sole_owner(&entries(&mail, &accounts), &accounts).map(str::to_owned)
+        };
+        assert_eq!(owner(&["desk@d.org", "any@d.org"]).as_deref(), Some("ann"));
+        assert_eq!(owner(&["desk@d.org", "x@public.org"]), None);
+        assert_eq!(owner(&["x@public.org"]), None);
+        assert_eq!(owner(&[]), None);
     }
 
     #[test]

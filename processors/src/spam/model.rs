@@ -1,6 +1,5 @@
 //! A model, and what it says of a message: naive Bayes over the tokens that it knows.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use schemas::event::{SpamModel, TokenWeight};
@@ -29,11 +28,13 @@ pub struct Model {
     version: String,
     sequence: i64,
     /// In rising order, and at the same place how many messages they stood in.
-    keys: Vec<u32>,
+    pub(super) keys: Vec<u32>,
     tallies: Vec<Tally>,
-    /// The logarithm of all counts of a kind.
-    spam_log: f64,
-    ham_log: f64,
+    /// All counts of a kind, smoothed.
+    pub(super) spam_sum: f64,
+    pub(super) ham_sum: f64,
+    /// The model that this one's counts are added to.
+    base: Option<Arc<Self>>,
 }
 
 /// What a model says of a message.
@@ -47,52 +48,37 @@ pub struct Verdict {
     pub tokens: Vec<TokenWeight>,
 }
 
-/// The newest model under each name, folded from `spam.models`.
-#[derive(Clone, Debug, Default)]
-pub struct Models {
-    newest: BTreeMap<String, Arc<Model>>,
-}
-
-impl Models {
-    /// Takes up a model, unless a later one of its name is there.
-    pub fn fold(&mut self, event: &SpamModel) -> Result<(), InvalidModel> {
-        if self.newest.get(&event.name).is_some_and(|known| known.sequence >= event.sequence) {
-            return Ok(());
-        }
-        self.newest.insert(event.name.clone(), Arc::new(Model::new(event)?));
-        Ok(())
-    }
-
-    /// The model for all mail: the starter, until there is another.
-    pub fn current(&self) -> Arc<Model> {
-        self.named(MODEL_NAME).unwrap_or_else(Model::starter)
-    }
-
-    pub fn named(&self, name: &str) -> Option<Arc<Model>> {
-        self.newest.get(name).cloned()
-    }
-
-    /// Every model on the topic, by name.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Model>> {
-        self.newest.values()
-    }
-}
-
 impl Model {
     pub fn new(event: &SpamModel) -> Result<Self, InvalidModel> {
         let tokens = form::decode(&event.counts)?;
-        let log_of_all = |kind: fn(&Tally) -> u32| -> f64 {
-            tokens.iter().map(|(_, tally)| f64::from(kind(tally)) + SMOOTHING).sum::<f64>().ln()
+        let sum_of_all = |kind: fn(&Tally) -> u32| -> f64 {
+            tokens.iter().map(|(_, tally)| f64::from(kind(tally)) + SMOOTHING).sum()
         };
         Ok(Self {
             name: event.name.clone(),
             version: event.version.clone(),
             sequence: event.sequence,
-            spam_log: log_of_all(|tally| tally.spam),
-            ham_log: log_of_all(|tally| tally.ham),
+            spam_sum: sum_of_all(|tally| tally.spam),
+            ham_sum: sum_of_all(|tally| tally.ham),
             keys: tokens.iter().map(|(key, _)| *key).collect(),
             tallies: tokens.iter().map(|(_, tally)| *tally).collect(),
+            base: None,
         })
+    }
+
+    /// The counts of `own` on top of those of `base`, as if they were one model's.
+    pub(super) fn over(base: &Arc<Self>, own: &Self) -> Self {
+        // What the base knows already has been smoothed there.
+        let known = own.keys.iter().filter(|key| base.keys.binary_search(key).is_ok()).count();
+        let twice = f64::from(u32::try_from(known).unwrap_or(u32::MAX)) * SMOOTHING;
+        Self {
+            version: format!("{}+{}", base.version, own.version),
+            sequence: base.sequence.max(own.sequence),
+            spam_sum: base.spam_sum + own.spam_sum - twice,
+            ham_sum: base.ham_sum + own.ham_sum - twice,
+            base: Some(Arc::clone(base)),
+            ..own.clone()
+        }
     }
 
     /// The model that ships in the program.
@@ -122,10 +108,11 @@ impl Model {
     pub(crate) fn judge(&self, tokens: &[Token<'_>]) -> Verdict {
         let mut known: Vec<(f64, &Token<'_>)> = Vec::with_capacity(tokens.len());
         let (mut spam, mut ham) = (Vec::with_capacity(tokens.len()), Vec::with_capacity(tokens.len()));
+        let (spam_log_of_all, ham_log_of_all) = (self.spam_sum.ln(), self.ham_sum.ln());
         for token in tokens {
             let Some(tally) = self.tally(key(token.hash)) else { continue };
-            let spam_log = (f64::from(tally.spam) + SMOOTHING).ln() - self.spam_log;
-            let ham_log = (f64::from(tally.ham) + SMOOTHING).ln() - self.ham_log;
+            let spam_log = (f64::from(tally.spam) + SMOOTHING).ln() - spam_log_of_all;
+            let ham_log = (f64::from(tally.ham) + SMOOTHING).ln() - ham_log_of_all;
             spam.push(spam_log);
             ham.push(ham_log);
             known.push((spam_log - ham_log, token));
@@ -142,8 +129,14 @@ impl Model {
     }
 
     fn tally(&self, key: u32) -> Option<Tally> {
-        let at = self.keys.binary_search(&key).ok()?;
-        self.tallies.get(at).copied()
+        let own = self.keys.binary_search(&key).ok().and_then(|at| self.tallies.get(at)).copied();
+        let base = self.base.as_ref().and_then(|base| base.tally(key));
+        match (base, own) {
+            (Some(base), Some(own)) => {
+                Some(Tally { spam: base.spam.saturating_add(own.spam), ham: base.ham.saturating_add(own.ham) })
+            }
+            (one, other) => one.or(other),
+        }
     }
 }
 

@@ -110,3 +110,37 @@ fn the_score_names_its_message() {
     let scored = unscored(&parsed(""));
     assert_eq!((scored.message_id, scored.raw_offset), (MessageId::from_parts(0, [0; 10]), 3));
 }
+
+#[test]
+fn an_accounts_own_model_is_as_good_as_one_of_both_counts() {
+    let own = [("pills", 0, 9), ("wire", 6, 0)];
+    let own_name = own_model_name("ann");
+    let mut known = Models::default();
+    known.fold(&models(1, &WORDS)).unwrap();
+    known.fold(&counts(&own).to_event(&own_name, 2, 0)).unwrap();
+    let both: Vec<_> = WORDS.iter().chain(&own).copied().collect();
+    let one = Model::new(&models(1, &both)).unwrap();
+    for text in ["pills", "wire hello", "meeting unseen", "pills wire hello meeting", "nothing", ""] {
+        let mail = parsed(text);
+        let (own, one) = (judge(&mail, &known.of_account("ann")), judge(&mail, &one));
+        assert!((own.score - one.score).abs() < 1e-12, "{text}: {} {}", own.score, one.score);
+        assert_eq!(own.known, one.known, "{text}");
+    }
+    let scored = score_with(&parsed("pills"), &known.of_account("ann"));
+    assert_eq!((scored.model.as_str(), scored.model_sequence), (own_name.as_str(), 2));
+    assert!(scored.score < score(&parsed("pills"), &known).score);
+    assert_eq!(known.of_account("bob").version(), known.current().version());
+}
+
+#[test]
+fn an_accounts_own_model_follows_the_one_for_all_and_is_withdrawn() {
+    let mut known = Models::default();
+    known.fold(&models(1, &WORDS)).unwrap();
+    known.fold(&counts(&[("wire", 6, 0)]).to_event(&own_model_name("ann"), 1, 0)).unwrap();
+    let before = known.of_account("ann").version().to_owned();
+    known.fold(&models(2, &WORDS[..2])).unwrap();
+    assert_ne!(known.of_account("ann").version(), before);
+    assert_eq!(known.of_account("ann").sequence(), 2);
+    known.withdraw(&own_model_name("ann"));
+    assert_eq!(known.of_account("ann").name(), MODEL_NAME);
+}

@@ -103,6 +103,7 @@ pub fn event_json(event: &Event) -> serde_json::Value {
         Event::Scored(scored) => serde_json::to_value(scored),
         Event::Routed(routed) => serde_json::to_value(routed),
         Event::Action(action) => serde_json::to_value(action),
+        Event::Correction(correction) => serde_json::to_value(correction),
         Event::Model(model) => serde_json::to_value(model),
         Event::Account(account) => serde_json::to_value(account),
         Event::Due(due) => serde_json::to_value(due),
@@ -139,6 +140,7 @@ fn write_event(writer: &GenericDatumWriter<'_>, event: &Event, to: &mut Vec<u8>)
         Event::Scored(scored) => write(writer, scored, to),
         Event::Routed(routed) => write(writer, routed, to),
         Event::Action(action) => write(writer, action, to),
+        Event::Correction(correction) => write(writer, correction, to),
         Event::Model(model) => write(writer, model, to),
         Event::Account(account) => write(writer, account, to),
         Event::Due(due) => write(writer, due, to),
@@ -160,6 +162,7 @@ fn read_event(topic: Topic, reader: &GenericDatumReader<'_>, datum: &[u8]) -> Re
         Topic::MailScored => Event::Scored(read(reader, datum)?),
         Topic::MailRouted => Event::Routed(read(reader, datum)?),
         Topic::MailActions => Event::Action(read(reader, datum)?),
+        Topic::SpamCorrections => Event::Correction(read(reader, datum)?),
         Topic::SpamModels => Event::Model(read(reader, datum)?),
         Topic::Accounts => Event::Account(read(reader, datum)?),
         Topic::ForwardDue => Event::Due(read(reader, datum)?),
@@ -215,6 +218,7 @@ fn large_bytes(event: &Event) -> usize {
             parsed.text.as_ref().map_or(0, String::len) + parsed.html.as_ref().map_or(0, String::len)
         }
         Event::Model(model) => model.counts.len(),
+        Event::Correction(correction) => correction.tokens.len() * size_of::<u64>(),
         Event::Dead(dead) => dead.value.len(),
         Event::Schema(schema) => schema.schema.len(),
         Event::Attempt(attempt) => attempt.answer.len(),

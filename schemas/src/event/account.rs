@@ -80,6 +80,11 @@ pub enum AccountChange {
         on: bool,
         cause: String,
     },
+    /// Mail whose first score is over so many thousandths starts in the account's folder `spam`; `None` switches that off.
+    SpamFolderSet {
+        account: String,
+        over_thousandths: Option<i32>,
+    },
 }
 
 /// What an address or a catch-all is set to do.

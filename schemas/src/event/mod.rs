@@ -2,6 +2,7 @@
 
 mod account;
 mod action;
+mod correction;
 mod dead;
 mod forward;
 mod model;
@@ -15,6 +16,7 @@ pub use account::{
     AccountChange, AccountEvent, AddressSettings, ForwardKind, ForwardPayload, ForwardTarget, SealedSecret,
 };
 pub use action::{ActionChange, MailAction};
+pub use correction::{CorrectionScope, SpamCorrection, SpamVerdict};
 pub use dead::DeadLetter;
 pub use forward::{AttemptOutcome, ForwardAttempt, ForwardDue};
 pub use model::SpamModel;
@@ -34,6 +36,7 @@ pub enum Event {
     Scored(MailScored),
     Routed(MailRouted),
     Action(MailAction),
+    Correction(SpamCorrection),
     Model(SpamModel),
     Account(AccountEvent),
     Due(ForwardDue),
@@ -50,6 +53,7 @@ impl Event {
             Self::Scored(_) => Topic::MailScored,
             Self::Routed(_) => Topic::MailRouted,
             Self::Action(_) => Topic::MailActions,
+            Self::Correction(_) => Topic::SpamCorrections,
             Self::Model(_) => Topic::SpamModels,
             Self::Account(_) => Topic::Accounts,
             Self::Due(_) => Topic::ForwardDue,

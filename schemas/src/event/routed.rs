@@ -16,6 +16,7 @@ pub struct MailRouted {
     /// Milliseconds since 1970, as on `mail.raw`.
     pub arrived_at: i64,
     pub entries: Vec<RoutedEntry>,
+    /// The folder that entries start in, but for those in `spam`.
     pub folder: Folder,
     /// The first score.
     pub score: f64,
@@ -37,6 +38,8 @@ pub struct RoutedEntry {
     pub recipients: Vec<String>,
     /// The forwards that apply, each once.
     pub forwards: Vec<String>,
+    /// It starts in the folder `spam`, as its owner has set for mail over a score.
+    pub starts_in_spam: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

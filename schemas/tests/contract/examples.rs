@@ -1,10 +1,10 @@
 //! Events of every topic, each variant of each union among them. Each has a name: it is the golden file's.
 
 use schemas::event::{
-    AccountChange, AccountEvent, ActionChange, Address, AddressSettings, Attachment, AttemptOutcome, DeadLetter, Door,
-    Folder, ForwardAttempt, ForwardDue, ForwardKind, ForwardPayload, ForwardTarget, HeaderField, MailAction,
-    MailParsed, MailRaw, MailRouted, MailScored, Peer, ReleasedSchema, RoutedEntry, SealedSecret, SpamModel, Tls,
-    TokenWeight,
+    AccountChange, AccountEvent, ActionChange, Address, AddressSettings, Attachment, AttemptOutcome, CorrectionScope,
+    DeadLetter, Door, Folder, ForwardAttempt, ForwardDue, ForwardKind, ForwardPayload, ForwardTarget, HeaderField,
+    MailAction, MailParsed, MailRaw, MailRouted, MailScored, Peer, ReleasedSchema, RoutedEntry, SealedSecret,
+    SpamCorrection, SpamModel, SpamVerdict, Tls, TokenWeight,
 };
 use schemas::{Event, MessageId};
 
@@ -85,6 +85,9 @@ fn mail() -> Vec<(&'static str, Event)> {
     let folders = ["inbox", "all", "spam", "trash", "sent", "drafts"].into_iter().zip(Folder::ALL);
     let mut routed_to: Vec<_> = folders.map(|(name, folder)| (name, Event::Routed(routed(folder, None)))).collect();
     routed_to.push(("replayed", Event::Routed(routed(Folder::Inbox, Some(text("replay-1"))))));
+    let mut spam = routed(Folder::Inbox, None);
+    spam.entries.iter_mut().for_each(|entry| entry.starts_in_spam = true);
+    routed_to.push(("entry-in-spam", Event::Routed(spam)));
     let mut others = vec![
         ("ingest", Event::Raw(MailRaw { door: Door::Ingest, ..raw_least.clone() })),
         ("least", Event::Raw(raw_least)),
@@ -163,6 +166,7 @@ fn routed(folder: Folder, replay: Option<String>) -> MailRouted {
             original_inbox: text("ann+tag@example.org"),
             recipients: vec![text("Ann+tag@example.org"), text("ann@example.org")],
             forwards: vec![text("f0f1")],
+            starts_in_spam: false,
         }],
         folder,
         score: 0.875,
@@ -229,6 +233,8 @@ fn accounts() -> Vec<(&'static str, Event)> {
             None,
             AccountChange::ForwardSwitched { forward: text("f1"), owner: owner(), on: false, cause: text("410 Gone") },
         ),
+        ann("spam-folder-set", AccountChange::SpamFolderSet { account: account(), over_thousandths: Some(900) }),
+        ann("spam-folder-off", AccountChange::SpamFolderSet { account: account(), over_thousandths: None }),
     ]
 }
 
@@ -313,9 +319,24 @@ fn others() -> Vec<(&'static str, Event)> {
         ("exhausted", Event::Attempt(unanswered)),
         ("dropped", Event::Attempt(attempt(AttemptOutcome::Dropped))),
         ("unknown", Event::Attempt(attempt(AttemptOutcome::Unknown))),
+        ("spam", Event::Correction(correction(SpamVerdict::Spam, CorrectionScope::Account))),
+        ("ham", Event::Correction(correction(SpamVerdict::Ham, CorrectionScope::Everybody))),
+        ("taken-back", Event::Correction(correction(SpamVerdict::TakenBack, CorrectionScope::Account))),
         ("full", Event::Model(model)),
         ("full", Event::Dead(dead)),
         ("keyless", Event::Dead(keyless)),
         ("full", Event::Schema(schema)),
     ]
+}
+
+fn correction(verdict: SpamVerdict, scope: CorrectionScope) -> SpamCorrection {
+    SpamCorrection {
+        message_id: id(),
+        account: text("ann"),
+        at: ARRIVED_AT,
+        by: text("root"),
+        verdict,
+        scope,
+        tokens: vec![0, 1, i64::MAX, i64::MIN, -1],
+    }
 }

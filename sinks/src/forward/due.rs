@@ -80,6 +80,7 @@ mod tests {
             original_inbox: format!("{index}@example.org"),
             recipients: Vec::new(),
             forwards: forwards.iter().map(|id| (*id).to_owned()).collect(),
+            starts_in_spam: false,
         };
         MailRouted {
             message_id: message(),

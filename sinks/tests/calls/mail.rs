@@ -44,6 +44,7 @@ pub fn entry() -> Entry {
         problems: Vec::new(),
         spam: 0.25,
         folder: Folder::Inbox,
+        delivered_to: Folder::Inbox,
         read: false,
         saved_by: None,
         labels: Vec::new(),

@@ -15,7 +15,7 @@ use crate::http::doors::Api;
 use crate::http::error::ApiError;
 use crate::http::key::{Administrator, Caller, administrator};
 use crate::http::request::{Asked, At, Members};
-use crate::http::{answer, time, write};
+use crate::http::{answer, spam_folder, time, write};
 
 /// Bytes of an account's id, and of a key's name.
 pub const MAX_NAME_BYTES: usize = 100;
@@ -39,6 +39,9 @@ struct AccountObject {
     email: String,
     admin: bool,
     created: String,
+    /// Mail over this score starts in the folder `spam`; null is off.
+    #[serde(rename = "spamFolderOver")]
+    spam_folder_over: Option<f64>,
     keys: Vec<KeyObject>,
 }
 
@@ -56,6 +59,7 @@ impl From<&Account> for AccountObject {
             email: account.email.clone(),
             admin: account.admin,
             created: time::iso(account.created_at),
+            spam_folder_over: spam_folder::over(account),
             keys: account.keys.iter().map(key).collect(),
         }
     }

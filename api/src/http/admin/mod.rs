@@ -2,9 +2,11 @@
 //! key of an administrator.
 
 mod accounts;
+mod corrections;
 mod domains;
 mod events;
 mod ingest;
+mod replay;
 pub(super) mod stream;
 mod upkeep;
 
@@ -17,9 +19,12 @@ use super::doors::Api;
 pub fn routes() -> Router<Arc<Api>> {
     Router::new()
         .merge(accounts::routes())
+        .merge(super::spam_folder::admin_routes())
+        .merge(corrections::routes())
         .merge(domains::routes())
         .merge(events::routes())
         .merge(super::forwards::admin_routes())
         .merge(ingest::routes())
+        .merge(replay::routes())
         .merge(upkeep::routes())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use accounts::{Table, normalise, split_domain};
 use axum::extract::State;
 use axum::response::Response;
-use schemas::event::{ForwardAttempt, MailRaw, MailRouted, MailScored};
+use schemas::event::{Folder, ForwardAttempt, MailRaw, MailRouted, MailScored};
 use schemas::record::Partition;
 use schemas::{Event, MessageId, Position, Topic, codec};
 use serde_json::{Value, json};
@@ -85,6 +85,7 @@ async fn message(api: &Api, id: &MessageId) -> Result<Value, ApiError> {
             json!({
                 "_id": format!("{id}-{}", entry.index), "inbox": entry.inbox, "originalInbox": entry.original_inbox,
                 "recipients": entry.recipients, "why": whys, "forwards": entry.forwards,
+                "startsIn": if entry.starts_in_spam { Folder::Spam } else { routed.folder },
             })
         }).collect()
         });
@@ -117,7 +118,7 @@ async fn message(api: &Api, id: &MessageId) -> Result<Value, ApiError> {
         .collect();
     Ok(json!({
         "message": id, "partition": partition, "rawOffset": routed.raw_offset, "routedOffset": offset,
-        "arrival": raw.as_ref().map(arrival), "score": scored.as_ref().map(score), "folder": routed.folder,
+        "arrival": raw.as_ref().map(arrival), "score": scored.as_ref().map(score), "firstScore": routed.score, "folder": routed.folder,
         "accountsOffset": routed.accounts_offset, "replay": routed.replay, "entries": entries, "forwards": told,
     }))
 }
@@ -134,6 +135,7 @@ fn arrival(raw: &MailRaw) -> Value {
 fn score(scored: &MailScored) -> Value {
     json!({
         "spam": scored.score, "model": scored.model, "version": scored.model_version,
+        "sequence": scored.model_sequence, "logOdds": scored.log_odds, "replay": scored.replay,
         "tokens": scored.tokens.iter().map(|token| json!({"token": token.token, "weight": token.weight})).collect::<Vec<_>>(),
     })
 }
@@ -201,10 +203,13 @@ async fn routed(api: &Api, id: &MessageId, partition: Partition) -> Result<Optio
     Ok(found)
 }
 
+/// The score that counts, as the store has it: by the highest model number, and then the last.
 async fn scored(api: &Api, id: &MessageId, partition: Partition) -> Result<Option<MailScored>, ApiError> {
-    let mut found = None;
+    let mut found: Option<MailScored> = None;
     facts(api, Topic::MailScored, id, partition, |_, event| {
-        if let Event::Scored(scored) = event {
+        if let Event::Scored(scored) = event
+            && found.as_ref().is_none_or(|known| known.model_sequence <= scored.model_sequence)
+        {
             found = Some(scored);
         }
     })

@@ -8,7 +8,7 @@ mod explain;
 mod list;
 mod range;
 mod redeliver;
-mod scan;
+pub(super) mod scan;
 mod test;
 
 use std::sync::Arc;

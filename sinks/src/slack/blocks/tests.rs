@@ -21,6 +21,7 @@ fn entry(subject: &str) -> Entry {
         problems: Vec::new(),
         spam: 0.5,
         folder: Folder::Inbox,
+        delivered_to: Folder::Inbox,
         read: false,
         saved_by: None,
         labels: Vec::new(),

@@ -3,9 +3,10 @@
 # make test    every test, the whole house from outside included
 # make lint    format and lints alone
 # make fmt     puts the code into its format
+# make starter-model CORPUS=DIR   remakes the spam model that ships in the program (docs/spam.md)
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test lint fmt
+.PHONY: help run check test lint fmt starter-model
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -30,3 +31,8 @@ lint:
 fmt:
 	@scripts/need rust
 	cargo fmt --all
+
+starter-model:
+	@scripts/need rust cc make
+	@test -n "$(CORPUS)" || { echo "name the unpacked corpus: make starter-model CORPUS=DIR" >&2; exit 2; }
+	cargo run --release --locked -p processors --example starter -- "$(CORPUS)" processors/src/spam/starter.model

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use accounts::Table;
 use anyhow::Context;
-use api::http::Doors;
+use api::http::{Classifier, Doors};
 use eventlog::runner::{BatchLimits, project, run_group};
 use eventlog::{Follower, Log, Progress};
 use ingest::Unanswered;
@@ -276,6 +276,7 @@ impl Engine {
     ) -> Doors {
         let (metrics, health, own_log) = (parts.metrics.clone(), Arc::clone(&self.health), self.log.clone());
         let message_bytes = self.log.largest_mail(parts.settings.smtp.message_bytes);
+        let models = Arc::clone(&replays.models);
         Doors {
             log: Arc::clone(log),
             store,
@@ -291,6 +292,7 @@ impl Engine {
             delivery_id: sinks::forward::delivery_id,
             operations: Arc::new(operations),
             replays: Arc::new(replays),
+            classifier: Classifier::new(move || models.read(Models::current)),
             incoming: Arc::new(sockets),
             metrics: Box::new(move || metrics.render()),
             ready: Box::new(move || health.missing_with(&own_log)),

@@ -32,7 +32,7 @@ pub struct Replay {
     log: Arc<dyn Log>,
     store: Arc<dyn Upkeep>,
     accounts: Arc<Follower<Table>>,
-    models: Arc<Follower<Models>>,
+    pub models: Arc<Follower<Models>>,
     stop: CancellationToken,
     /// Held by who replays: a second one is not kept waiting.
     under_way: Mutex<()>,

@@ -5,6 +5,7 @@
 # make test        every test, the whole house from outside included, on both logs and stores: starts and stops a Kafka and a Cassandra
 # make lint        format and lints alone
 # make fmt         puts the code into its format
+# make starter-model CORPUS=DIR   remakes the spam model that ships in the program (docs/spam.md)
 
 # What every build of ours needs: librdkafka is C, and looks for a C++ compiler as well.
 BUILD := rust cc g++ make
@@ -12,7 +13,7 @@ BUILD := rust cc g++ make
 KAFKA := java mvn setsid
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-kafka run-scale check test lint fmt
+.PHONY: help run run-kafka run-scale check test lint fmt starter-model
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -49,3 +50,8 @@ lint:
 fmt:
 	@scripts/need rust
 	cargo fmt --all
+
+starter-model:
+	@scripts/need rust cc make
+	@test -n "$(CORPUS)" || { echo "name the unpacked corpus: make starter-model CORPUS=DIR" >&2; exit 2; }
+	cargo run --release --locked -p processors --example starter -- "$(CORPUS)" processors/src/spam/starter.model

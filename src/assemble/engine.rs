@@ -8,7 +8,7 @@ use ::schemas::event::ReleasedSchema;
 use ::schemas::{Standing, Topic};
 use accounts::Table;
 use anyhow::Context;
-use api::http::{Doors, Probes};
+use api::http::{Classifier, Doors, Probes};
 use eventlog::runner::run_group;
 use eventlog::{Follower, Log, Progress};
 use ingest::Unanswered;
@@ -170,16 +170,10 @@ impl Engine {
             }
             if let Some(listener) = parts.listeners.http()? {
                 let operations = Rebuild::new(&log, &store, &gates);
-                let replays = Replay {
-                    log: Arc::clone(&log),
-                    store: Arc::clone(&store),
-                    accounts: Arc::clone(&accounts),
-                    models,
-                    stop: self.doors_stop.clone(),
-                    under_way: Gate::new(()),
-                };
+                let stop = self.doors_stop.clone();
+                let replays = Replay::new(&log, Arc::clone(&store), &accounts, models, stop);
                 let sockets = self.start_sockets(&log, &store, &accounts, &unanswered).await?;
-                let doors = self.doors_of(parts, &log, store, tables, operations, replays, sockets);
+                let doors = self.doors_of(parts, &log, store, tables, (operations, replays), sockets);
                 let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
                 self.spawn_door("api", serving);
             }
@@ -281,12 +275,12 @@ impl Engine {
         log: &Arc<dyn Log>,
         store: Arc<dyn Views>,
         tables: Tables,
-        operations: Rebuild,
-        replays: Replay,
+        (operations, replays): (Rebuild, Replay),
         sockets: Sockets,
     ) -> Doors {
         let Probes { metrics, ready } = self.probes_of(parts);
         let message_bytes = self.log.largest_mail(parts.settings.smtp.message_bytes);
+        let models = Arc::clone(&replays.models);
         Doors {
             log: Arc::clone(log),
             store,
@@ -304,6 +298,7 @@ impl Engine {
             delivery_id: sinks::forward::delivery_id,
             operations: Arc::new(operations),
             replays: Arc::new(replays),
+            classifier: Classifier::new(move || models.read(Models::current)),
             incoming: Arc::new(sockets),
             metrics,
             ready,

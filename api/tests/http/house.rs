@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use accounts::{Sealer, Table};
 use api::http::{
-    Ask, Doors, Hosts, Incoming, Listening, NotListening, OperationError, Operations, RebuildStep, Settings, replay,
+    Ask, Classifier, Doors, Hosts, Incoming, Listening, NotListening, OperationError, Operations, RebuildStep,
+    Settings, replay,
 };
 use async_trait::async_trait;
 use axum::Router;
@@ -15,7 +16,7 @@ use eventlog::embedded::{DatabaseSettings, EmbeddedLog, EmbeddedSettings, open_d
 use eventlog::{Bounds, Follower, Limits, Log, LogError, LogId, Member, Progress, Tail};
 use mailstore::embedded::EmbeddedStore;
 use mailstore::{Fact, RawBytes, RawSource, Store, StoreError, Totals, Upkeep};
-use processors::spam::Models;
+use processors::spam::{Model, Models};
 use schemas::event::{AccountChange, AccountEvent, Door, MailRaw, Peer};
 use schemas::{Event, MessageId, NewRecord, Position, Record, Standing, Topic, codec};
 use tempfile::TempDir;
@@ -106,6 +107,7 @@ impl House {
             delivery_id: |message, forward, origin| format!("dlv_{message}{forward}{origin}"),
             operations: Arc::new(NoOperations),
             replays: Arc::new(NoOperations),
+            classifier: Classifier::new(Model::starter),
             incoming: incoming.clone(),
             metrics: Box::new(|| "postlog_up 1\n".to_owned()),
             ready: Box::new(move || what_is_missing.lock().unwrap().clone()),

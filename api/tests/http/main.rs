@@ -12,4 +12,5 @@ mod operator;
 mod reading;
 mod registry;
 mod socket;
+mod spam;
 mod wire;

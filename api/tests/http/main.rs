@@ -10,4 +10,5 @@ mod limits;
 mod operator;
 mod reading;
 mod socket;
+mod spam;
 mod wire;

@@ -13,4 +13,5 @@ mod reading;
 mod registry;
 mod socket;
 mod spam;
+mod spam_checks;
 mod wire;

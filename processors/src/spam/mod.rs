@@ -16,7 +16,7 @@ pub mod training;
 pub use counts::{CORRECTION_WEIGHT, Counts, KEY_BITS, Kind};
 pub use file::{InvalidFile, MAX_FILE_BYTES};
 pub use form::{InvalidModel, MAX_MODEL_TOKENS, MIN_MESSAGES};
-pub use message::{of_parts, read};
+pub use message::{of_parts, read, text_of};
 pub use model::{Model, TOP_TOKENS, Verdict};
 pub use models::{Models, OF_ACCOUNT, own_model_name};
 pub use tokens::{MAX_TOKENS, hashes_of, tokens_of};

@@ -92,7 +92,7 @@ fn a_variable_that_does_not_exist_and_a_stage_that_does_not_exist_are_found() {
 fn the_commands_of_containers_and_of_their_health_checks_exist() {
     for file in FILES {
         for (name, service) in our_services(file) {
-            let probe = service.get("healthcheck.test").filter(|_| !service.contains_key("healthcheck.disable"));
+            let probe = service.get("healthcheck.test");
             let probe =
                 probe.map(|test| test.strip_prefix(&["CMD".to_owned(), "postlog".to_owned()]).unwrap().to_vec());
             let commands = [service.get("command").cloned(), probe];

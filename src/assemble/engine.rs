@@ -131,10 +131,16 @@ impl Engine {
         tables::caught_up(&accounts).await.context("the table of accounts")?;
         tables::caught_up(&models).await.context("the table of models")?;
         let is_shared = self.log.is_shared();
-        self.new_key = first_account(log.as_ref(), &parts.secrets, &accounts, is_shared).await?;
+        // Of several nodes one that has been given the key makes the account, not whoever comes first.
+        let answers_people = !is_shared || parts.settings.stages.api;
+        if answers_people {
+            self.new_key = first_account(log.as_ref(), &parts.secrets, &accounts, is_shared).await?;
+        } else {
+            parts.secrets.check_origin()?;
+        }
         tables::caught_up(&accounts).await.context("the table of accounts")?;
         accounts.read(|table| parts.secrets.check(table))?;
-        if accounts.read(|table| parts.secrets.given_key_is_unknown(table)) {
+        if answers_people && accounts.read(|table| parts.secrets.given_key_is_unknown(table)) {
             tracing::warn!(
                 "the administrator's key that was given opens no account: it counts at the first start only"
             );

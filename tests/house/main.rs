@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
 mod command_line;
+mod compose;
 mod consumers;
 mod damage;
 mod dead_letters;

@@ -54,6 +54,17 @@ fn an_address_reserved_through_one_node_has_the_mail_that_another_takes_at_the_n
 }
 
 #[test]
+fn a_node_that_comes_before_the_one_with_the_key_makes_no_account() {
+    let house = House::on(OnLog::Kafka);
+    let mut early = house.another_node_with("ingest,processors");
+    early.wrapper = ["env", "--unset=POSTLOG_ADMIN_KEY"].map(str::to_owned).to_vec();
+    let early = early.start();
+    let server = house.start();
+    assert_eq!(server.call("GET", "/api/me", &[]).status, 200, "the key that was given opens the first account");
+    assert!(early.stop().success() && server.stop().success());
+}
+
+#[test]
 fn of_two_accounts_that_race_for_an_address_on_two_nodes_one_wins_on_both() {
     let house = House::on(OnLog::Kafka);
     let other = house.another_node_with("api");

@@ -80,7 +80,7 @@ fn a_broker_that_is_frozen_is_named_and_mail_is_refused_until_it_thaws() {
 
 #[test]
 fn a_broker_that_is_killed_is_named_and_mail_is_refused_until_it_is_back() {
-    refused_while_away_and_taken_afterwards(|broker| broker.signal("KILL"), Broker::start_again);
+    refused_while_away_and_taken_afterwards(|broker| broker.signal("KILL"), |broker| broker.start_again());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use ingest::Unanswered;
 use mailstore::Upkeep as Views;
 use metrics_exporter_prometheus::PrometheusHandle;
 use processors::spam::Models;
-use tokio::sync::{Mutex as Gate, OnceCell};
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 

@@ -19,7 +19,7 @@ fn account(server: &Server, name: &str) -> String {
 }
 
 fn events(server: &Server, topic: &str) -> Vec<Value> {
-    let text = server.text(&format!("/api/admin/events/{topic}?from=earliest"));
+    let text = server.text(&format!("/api/events/{topic}?from=earliest"));
     text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone()).collect()
 }
 

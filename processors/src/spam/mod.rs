@@ -1,5 +1,27 @@
 //! How much a message looks like spam: naive Bayes over the tokens of a message, with the newest model on
 //! `spam.models`, or the one that ships in the program until there is one.
+//!
+//! A library door of its own: it needs no log and no server.
+//!
+//! ```
+//! use processors::spam::{Counts, Kind, MODEL_NAME, Model, hashes_of, judge, read};
+//!
+//! // The model that ships in the program.
+//! let mail = b"From: bob@example.org\nSubject: Cheap pills\n\nBuy pills online now, no prescription.\n";
+//! let mail = read(mail.to_vec());
+//! let verdict = judge(&mail, &Model::starter());
+//! assert!(verdict.score > 0.5);
+//! println!("{} since {:?}", verdict.score, verdict.tokens.first());
+//!
+//! // Counts that learn, and take back exactly.
+//! let mut counts = Counts::clone(&Counts::starter());
+//! counts.learn(&hashes_of(&mail), Kind::Ham);
+//! let taught = Model::new(&counts.to_event(MODEL_NAME, 1, 0))?;
+//! assert!(judge(&mail, &taught).score < verdict.score);
+//! counts.unlearn(&hashes_of(&mail), Kind::Ham);
+//! assert_eq!(counts, *Counts::starter());
+//! # Ok::<(), processors::spam::InvalidModel>(())
+//! ```
 
 mod bayes;
 mod counts;

@@ -14,7 +14,7 @@ use super::super::super::door::{Door, segment};
 use super::super::labelled::Progress;
 use super::answers::Answers;
 use super::screen;
-use crate::mails::{Found, read_all, walk};
+use crate::mails::{Found, read_all, walk_corpus};
 
 /// Characters of a mail's text that are kept.
 const TEXT_CHARS: usize = 4000;
@@ -57,7 +57,7 @@ impl Candidate {
 
 /// Of the mail in files that nothing was said of yet, so many of which the model is least certain.
 pub fn of_files(paths: &[PathBuf], model: &Model, limit: usize, known: &HashSet<String>) -> Vec<Candidate> {
-    let found: Vec<Found> = paths.iter().flat_map(|path| walk(path)).collect();
+    let found: Vec<Found> = paths.iter().flat_map(|path| walk_corpus(path)).collect();
     let mut progress = Progress::new(found.iter(), false);
     let mut candidates: Vec<Candidate> = Vec::new();
     let _ = read_all(found, &mut |mail| {

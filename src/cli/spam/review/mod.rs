@@ -42,7 +42,7 @@ pub struct Review {
     /// How many mails at most
     #[arg(long, value_name = "NUMBER", default_value_t = MOST)]
     limit: usize,
-    /// Files (one mail each, or mboxes) and folders of .eml files, mboxes and Maildirs
+    /// Files (one mail each, or mboxes) and folders of them
     #[arg(required_unless_present = "inbox", value_name = "PATH")]
     paths: Vec<PathBuf>,
 }
@@ -77,7 +77,7 @@ enum Told<'a> {
     Server(&'a Door, &'a str),
 }
 
-/// Shows one mail after the other, until all are said of or it is enough.
+/// Shows one mail after the other, until it is enough. Behind the last one, it can still be taken back.
 async fn sit(candidates: &[Candidate], answers: &mut Answers, told: &Told<'_>) -> Result<(), Failure> {
     if candidates.is_empty() {
         return screen::print("There is nothing left to review.\n");
@@ -86,17 +86,21 @@ async fn sit(candidates: &[Candidate], answers: &mut Answers, told: &Told<'_>) -
     // What was said in this sitting, for undo: the place of the mail, and whether it was said or skipped.
     let mut said: Vec<(usize, bool)> = Vec::new();
     let mut at = 0;
-    while let Some(candidate) = candidates.get(at) {
-        screen::print(&shown::page(candidate, at, candidates.len(), answers))?;
-        let kind = match keys.next().await? {
-            Key::Spam => Kind::Spam,
-            Key::Ham => Kind::Ham,
-            Key::Skip => {
+    loop {
+        let candidate = candidates.get(at);
+        screen::print(&match candidate {
+            Some(candidate) => shown::page(candidate, at, candidates.len(), answers),
+            None => shown::end(answers),
+        })?;
+        let (candidate, kind) = match (keys.next().await?, candidate) {
+            (Key::Spam, Some(candidate)) => (candidate, Kind::Spam),
+            (Key::Ham, Some(candidate)) => (candidate, Kind::Ham),
+            (Key::Skip, Some(_)) => {
                 said.push((at, false));
                 at += 1;
                 continue;
             }
-            Key::Undo => {
+            (Key::Undo, _) => {
                 if let Some((before, was_said)) = said.pop() {
                     at = before;
                     if was_said {
@@ -105,8 +109,8 @@ async fn sit(candidates: &[Candidate], answers: &mut Answers, told: &Told<'_>) -
                 }
                 continue;
             }
-            Key::Quit => break,
-            Key::Other => continue,
+            (Key::Quit, _) => break,
+            _ => continue,
         };
         tell(told, candidate, Some(kind)).await?;
         answers.add(candidate, kind)?;

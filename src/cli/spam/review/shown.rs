@@ -39,6 +39,11 @@ pub fn page(candidate: &Candidate, at: usize, all: usize, answers: &Answers) -> 
     page
 }
 
+/// Behind the last mail.
+pub fn end(answers: &Answers) -> String {
+    format!("\nThat was the last one: {}\nu undo   q quit\n", sum(answers))
+}
+
 /// What has been said so far.
 pub fn sum(answers: &Answers) -> String {
     format!("{} spam, {} ham said", answers.count(Kind::Spam), answers.count(Kind::Ham))

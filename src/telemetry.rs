@@ -13,7 +13,7 @@ const SECONDS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0
 const COUNTS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 /// The database tells of its every file at `info`, and the client of Kafka of each end of a partition as an error; what
 /// is to be known is said by those who use them. What is asked for behind this wins.
-const QUIET: &str = "fjall=warn,lsm_tree=warn,librdkafka=off,rdkafka=off,";
+const QUIET: &str = "fjall=warn,lsm_tree=warn,librdkafka=off,rdkafka=off,scylla=off,";
 const BUILD_INFO: &str = "postlog_build_info";
 
 /// Log lines go to standard error from here on: standard output is for what was asked for.

@@ -99,13 +99,13 @@ fn a_write_is_read_elsewhere_at_once(one: &Server, other: &Server, sent: &Sent) 
 #[test]
 fn a_sink_that_was_frozen_while_another_took_its_place_changes_nothing_when_it_thaws() {
     let house = house_on(cassandra::shared());
-    let server = house.another_node_with("ingest,processors,api").start();
-    let sinks = ["sinks", "sinks"].map(|stages| house.another_node_with(stages).start());
+    let nodes = ["ingest,processors,api", "sinks", "sinks"].map(|stages| house.another_node_with(stages));
+    let [server, first, second] = nodes.each_ref().map(House::start);
     let mut sent = send(&server, 0..MAILS);
     all_are_there(&server, &sent);
     thread::scope(|scope| {
         let sending = scope.spawn(|| send(&server, MAILS..3 * MAILS));
-        signal(sinks[0].pid(), "STOP");
+        signal(first.pid(), "STOP");
         sent.extend(sending.join().unwrap());
     });
     let frozen_at = Instant::now();
@@ -115,17 +115,16 @@ fn a_sink_that_was_frozen_while_another_took_its_place_changes_nothing_when_it_t
     server.change("PUT", &format!("{path}/read/true"), &Value::Null);
     server.change("DELETE", &format!("/api/addresses/{}/messages/{}-0", inbox(1), sent[&1]), &Value::Null);
     thread::sleep(FROZEN.saturating_sub(frozen_at.elapsed()));
-    signal(sinks[0].pid(), "CONT");
+    signal(first.pid(), "CONT");
     sent.extend(send(&server, 3 * MAILS..4 * MAILS));
     sent.remove(&1);
     all_are_there(&server, &sent);
     assert_eq!(server.json(&path)["read"], true, "what it had in hand when it froze is older");
     // The other one dies: the one that thawed has all of it.
-    let [thawed, other] = sinks;
-    other.kill();
+    second.kill();
     sent.extend(send(&server, 4 * MAILS..5 * MAILS));
     all_are_there(&server, &sent);
-    assert!(thawed.stop().success() && server.stop().success());
+    assert!(first.stop().success() && server.stop().success());
 }
 
 fn away_and_back(take_away: impl Fn(&Cassandra), bring_back: impl Fn(&Cassandra)) {

@@ -209,6 +209,7 @@ fn fact(topic: Topic, offset: u64) -> Fact {
                 original_inbox: INBOX.to_owned(),
                 recipients: vec![INBOX.to_owned()],
                 forwards: Vec::new(),
+                starts_in_spam: false,
             }],
             folder: Folder::Inbox,
             score: 0.5,

@@ -10,6 +10,6 @@ mod hands;
 mod nodes;
 mod process;
 mod secure;
-mod sizes;
 mod shares;
+mod sizes;
 mod topics;

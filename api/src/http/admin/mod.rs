@@ -5,8 +5,8 @@ mod accounts;
 mod corrections;
 mod domains;
 mod ingest;
-mod replay;
 mod letters;
+mod replay;
 pub(super) mod stream;
 mod upkeep;
 

@@ -1,10 +1,13 @@
-# make run         builds Postlog and runs it on ./data
-# make run-kafka   the same on a Kafka of its own in ./data/kafka, which it starts and stops
-# make run-scale   each stage in processes of its own, on a Kafka and a Cassandra of its own in ./data/scale
-# make check       what has to be right before a commit: format, lints, the rooms' own tests
-# make test        every test, the whole house from outside included, on both logs and stores: starts and stops a Kafka and a Cassandra
-# make lint        format and lints alone
-# make fmt         puts the code into its format
+# make run           builds Postlog and runs it on ./data
+# make run-kafka     the same on a Kafka of its own in ./data/kafka, which it starts and stops
+# make run-scale     each stage in processes of its own, on a Kafka and a Cassandra of its own in ./data/scale
+# make docker-build  makes the image, by docker or podman
+# make docker-run    runs it, its data in the volume postlog-data
+# make check         what has to be right before a commit: format, lints, the rooms' own tests
+# make test          every test, the whole house from outside included, on both logs and stores: starts and stops a Kafka and a Cassandra
+# make lint          format and lints alone
+# make fmt           puts the code into its format
+# make starter-model CORPUS=DIR   remakes the spam model that ships in the program (docs/spam.md)
 
 # What every build of ours needs: librdkafka is C, and looks for a C++ compiler as well.
 BUILD := rust cc g++ make
@@ -12,7 +15,7 @@ BUILD := rust cc g++ make
 KAFKA := java mvn setsid
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-kafka run-scale check test lint fmt
+.PHONY: help run run-kafka run-scale docker-build docker-run check test lint fmt starter-model
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -32,6 +35,12 @@ run-scale:
 	cargo build --release --locked
 	exec scripts/run-scale "$${CARGO_TARGET_DIR:-target}/release/postlog"
 
+docker-build:
+	@scripts/container build
+
+docker-run:
+	@scripts/container run
+
 check: lint
 	cargo test --workspace --locked --lib --bins
 
@@ -49,3 +58,8 @@ lint:
 fmt:
 	@scripts/need rust
 	cargo fmt --all
+
+starter-model:
+	@scripts/need rust cc make
+	@test -n "$(CORPUS)" || { echo "name the unpacked corpus: make starter-model CORPUS=DIR" >&2; exit 2; }
+	cargo run --release --locked -p processors --example starter -- "$(CORPUS)" processors/src/spam/starter.model

@@ -28,6 +28,7 @@ const APART_MS: i64 = 2_600;
 const BUCKET_ROWS: u64 = 10_000;
 const WIDTH_BITS: [u32; 4] = [31, 26, 21, 16];
 const ROWS_TOGETHER: usize = 30;
+const FILL_TRIES: u32 = 20;
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -104,11 +105,19 @@ async fn fill(session: &Session, keyspace: &str, messages: u64) -> Result<()> {
     stream::iter(writes)
         .map(|(level, start, offsets)| async move {
             let statements = offsets.iter().map(|_| BatchStatement::from(insert.clone())).collect();
-            let batch = Batch::new_with_statements(BatchType::Unlogged, statements);
+            let mut batch = Batch::new_with_statements(BatchType::Unlogged, statements);
             let ids: Vec<(i64, String)> =
                 offsets.iter().map(|offset| (time(*offset), id(*offset).to_string())).collect();
             let values: Vec<_> = ids.iter().map(|(time, id)| (list, level, start, *time, id, &**entry)).collect();
-            session.batch(&batch, values).await.map(drop).map_err(unavailable)
+            batch.set_is_idempotent(true);
+            let mut tries = 0;
+            loop {
+                match session.batch(&batch, &values).await {
+                    Ok(_) => return Ok(()),
+                    Err(error) if tries == FILL_TRIES => return Err(unavailable(error)),
+                    Err(_) => tries += 1,
+                }
+            }
         })
         .buffer_unordered(16)
         .try_collect::<()>()
@@ -200,6 +209,7 @@ fn fact(topic: Topic, offset: u64) -> Fact {
                 original_inbox: INBOX.to_owned(),
                 recipients: vec![INBOX.to_owned()],
                 forwards: Vec::new(),
+                starts_in_spam: false,
             }],
             folder: Folder::Inbox,
             score: 0.5,

@@ -8,14 +8,14 @@ use ::schemas::event::ReleasedSchema;
 use ::schemas::{Standing, Topic};
 use accounts::Table;
 use anyhow::Context;
-use api::http::{Doors, Probes};
+use api::http::{Classifier, Doors, Probes};
 use eventlog::runner::run_group;
 use eventlog::{Follower, Log, Progress};
 use ingest::Unanswered;
 use mailstore::Upkeep as Views;
 use metrics_exporter_prometheus::PrometheusHandle;
 use processors::spam::Models;
-use tokio::sync::{Mutex as Gate, OnceCell};
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -131,10 +131,16 @@ impl Engine {
         tables::caught_up(&accounts).await.context("the table of accounts")?;
         tables::caught_up(&models).await.context("the table of models")?;
         let is_shared = self.log.is_shared();
-        self.new_key = first_account(log.as_ref(), &parts.secrets, &accounts, is_shared).await?;
+        // Of several nodes one that has been given the key makes the account, not whoever comes first.
+        let answers_people = !is_shared || parts.settings.stages.api;
+        if answers_people {
+            self.new_key = first_account(log.as_ref(), &parts.secrets, &accounts, is_shared).await?;
+        } else {
+            parts.secrets.check_origin()?;
+        }
         tables::caught_up(&accounts).await.context("the table of accounts")?;
         accounts.read(|table| parts.secrets.check(table))?;
-        if accounts.read(|table| parts.secrets.given_key_is_unknown(table)) {
+        if answers_people && accounts.read(|table| parts.secrets.given_key_is_unknown(table)) {
             tracing::warn!(
                 "the administrator's key that was given opens no account: it counts at the first start only"
             );
@@ -170,16 +176,10 @@ impl Engine {
             }
             if let Some(listener) = parts.listeners.http()? {
                 let operations = Rebuild::new(&log, &store, &gates);
-                let replays = Replay {
-                    log: Arc::clone(&log),
-                    store: Arc::clone(&store),
-                    accounts: Arc::clone(&accounts),
-                    models,
-                    stop: self.doors_stop.clone(),
-                    under_way: Gate::new(()),
-                };
+                let stop = self.doors_stop.clone();
+                let replays = Replay::new(&log, Arc::clone(&store), &accounts, models, stop);
                 let sockets = self.start_sockets(&log, &store, &accounts, &unanswered).await?;
-                let doors = self.doors_of(parts, &log, store, tables, operations, replays, sockets);
+                let doors = self.doors_of(parts, &log, store, tables, (operations, replays), sockets);
                 let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
                 self.spawn_door("api", serving);
             }
@@ -281,12 +281,12 @@ impl Engine {
         log: &Arc<dyn Log>,
         store: Arc<dyn Views>,
         tables: Tables,
-        operations: Rebuild,
-        replays: Replay,
+        (operations, replays): (Rebuild, Replay),
         sockets: Sockets,
     ) -> Doors {
         let Probes { metrics, ready } = self.probes_of(parts);
         let message_bytes = self.log.largest_mail(parts.settings.smtp.message_bytes);
+        let models = Arc::clone(&replays.models);
         Doors {
             log: Arc::clone(log),
             store,
@@ -304,6 +304,7 @@ impl Engine {
             delivery_id: sinks::forward::delivery_id,
             operations: Arc::new(operations),
             replays: Arc::new(replays),
+            classifier: Classifier::new(move || models.read(Models::current)),
             incoming: Arc::new(sockets),
             metrics,
             ready,

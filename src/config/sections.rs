@@ -69,6 +69,7 @@ section! {
         shutdown_seconds: u32 = 10,
         /// A file whose first line becomes the first account's API key at the first start. `POSTLOG_ADMIN_KEY` gives
         /// the key itself. With neither a key is made, printed once and kept in `DATA/admin.key`.
+        /// With the log on Kafka only nodes with `api` look at it.
         admin_key_file: Option<String> = None,
         /// A file with the key that webhooks and their secrets are sealed with on the log: 32 bytes, or 64 hexadecimal
         /// digits. `POSTLOG_SEAL_KEY` gives the digits themselves. With neither one is made at the first start and kept

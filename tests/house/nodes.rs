@@ -19,7 +19,7 @@ fn account(server: &Server, name: &str) -> String {
 }
 
 fn events(server: &Server, topic: &str) -> Vec<Value> {
-    let text = server.text(&format!("/api/admin/events/{topic}?from=earliest"));
+    let text = server.text(&format!("/api/events/{topic}?from=earliest"));
     text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone()).collect()
 }
 
@@ -51,6 +51,17 @@ fn an_address_reserved_through_one_node_has_the_mail_that_another_takes_at_the_n
     }
     assert_eq!(server.inbox("all@caught.example").len(), 0, "nothing went by the catch-all");
     assert!(second.stop().success() && server.stop().success());
+}
+
+#[test]
+fn a_node_that_comes_before_the_one_with_the_key_makes_no_account() {
+    let house = House::on(OnLog::Kafka);
+    let mut early = house.another_node_with("ingest,processors");
+    early.wrapper = ["env", "--unset=POSTLOG_ADMIN_KEY"].map(str::to_owned).to_vec();
+    let early = early.start();
+    let server = house.start();
+    assert_eq!(server.call("GET", "/api/me", &[]).status, 200, "the key that was given opens the first account");
+    assert!(early.stop().success() && server.stop().success());
 }
 
 #[test]

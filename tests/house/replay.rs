@@ -133,7 +133,7 @@ fn a_replay_that_was_killed_goes_on_and_ends_in_the_same_state() {
     let copy = house.data.with_extension("copy");
     let copied = Command::new("cp").args(["-r".as_ref(), house.data.as_os_str(), copy.as_os_str()]).status().unwrap();
     assert!(copied.success());
-    let uncut = House::on(copy);
+    let uncut = House::at(copy);
     assert_eq!(report(&uncut, &["score"])["scored"], MAILS, "while nobody runs");
     let server = house.start();
     let mut replaying = house

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::events::MAX_STREAMS;
 use super::replay::Replays;
 use super::socket::Incoming;
+use super::spam::Classifier;
 
 /// Big mails that are parsed at a time: each may take as much memory as the mail, and as long as a core is slow.
 const MAX_PARSING: usize = 4;
@@ -36,6 +37,8 @@ pub struct Doors {
     /// The id of a delivery: of this message, to this forward, asked for by this origin.
     pub delivery_id: fn(&MessageId, &str, &str) -> String,
     pub operations: Arc<dyn Operations>,
+    /// Says what is spam.
+    pub classifier: Arc<Classifier>,
     /// Computes scores and routes again.
     pub replays: Arc<dyn Replays>,
     /// Mail as it comes.

@@ -39,6 +39,7 @@ mod sanitize;
 mod serve;
 mod settings;
 mod socket;
+mod spam;
 mod spam_folder;
 mod time;
 mod tolerant;
@@ -55,6 +56,7 @@ pub use health::Probes;
 pub use present::shown;
 pub use serve::{Connections, serve, serve_within};
 pub use socket::{Ask, Incoming, Listening, Next, NotListening, render};
+pub use spam::{Classifier, MAX_MESSAGE_BYTES as MAX_CLASSIFIED_BYTES, alone as classifier_alone};
 
 use doors::Api;
 use error::ApiError;
@@ -73,6 +75,7 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .merge(attachments::routes())
         .merge(me::routes())
         .merge(domains::routes())
+        .merge(spam::routes())
         .merge(spam_folder::routes())
         .nest("/admin", admin::routes());
     let routes = Router::new()

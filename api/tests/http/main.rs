@@ -12,4 +12,6 @@ mod operator;
 mod reading;
 mod registry;
 mod socket;
+mod spam;
+mod spam_checks;
 mod wire;

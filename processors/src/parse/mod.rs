@@ -109,6 +109,21 @@ fn addresses(mail: &Mail<'_>, name: &str, room: &mut usize, problems: &mut Probl
     found
 }
 
+/// The mailboxes of an address field's value, for messages that are given in parts.
+pub(crate) fn addresses_of(value: &str) -> Vec<Address> {
+    let mut found = Vec::new();
+    values::addresses(value.as_bytes(), None, &mut found);
+    found.truncate(MAX_ADDRESSES);
+    found
+}
+
+/// The links of a text.
+pub(crate) fn links_of(text: &str) -> Vec<String> {
+    let mut links = Links::default();
+    links.add_text(text);
+    links.into_list()
+}
+
 /// HTML read as text, for the tokens of the spam score.
 pub(crate) fn html_as_text(html: &str) -> String {
     html_text::to_text(html, false)

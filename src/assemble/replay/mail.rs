@@ -16,6 +16,7 @@ use schemas::record::Partition;
 use schemas::{EntryId, Event, MessageId, Position, Record, Topic, codec};
 use serde::Deserialize;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::failed;
 use super::marks::FROM_STORE;
@@ -157,7 +158,6 @@ impl Older {
             let arrived_at = records.first().and_then(mail_of).map_or(i64::MAX, |raw| raw.arrived_at);
             first.insert(bounds.partition, arrived_at);
         }
-        eprintln!("DEBUG {bounds:?} {first:?}");
         Ok(Self { first, partitions: u32::try_from(bounds.len()).unwrap_or(u32::MAX) })
     }
 
@@ -182,31 +182,40 @@ struct Line {
     entries: Vec<Entry>,
 }
 
-/// Every message of the store that is older, with its entries, in order of the ids. Dropping the receiver ends it.
-pub fn in_store(store: Arc<dyn Upkeep>, older: Arc<Older>) -> mpsc::Receiver<Result<(MessageId, Vec<Entry>), String>> {
-    let (sender, receiver) = mpsc::channel(WAITING);
-    // The store hands its lines over one by one and can't wait in between, so it is read in a thread that may.
-    tokio::task::spawn_blocking(move || {
-        let gone = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-        let mut take = |line: String| {
-            let Ok(Line { id, entries }) = serde_json::from_str(&line).inspect_err(|e| eprintln!("DEBUG {e} {line}"))
-            else {
-                return Ok(());
+/// The messages of the store that are older, while they are read.
+pub struct InStore {
+    messages: mpsc::Receiver<(MessageId, Vec<Entry>)>,
+    reading: JoinHandle<mailstore::Result<()>>,
+}
+
+impl InStore {
+    pub fn read(store: Arc<dyn Upkeep>, older: Arc<Older>) -> Self {
+        let (sender, messages) = mpsc::channel(WAITING);
+        // The store hands its lines over one by one and can't wait in between, so it is read in a thread that may.
+        let reading = tokio::task::spawn_blocking(move || {
+            let gone = |_| std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+            let mut take = |line: String| {
+                // The other views say nothing more.
+                let Ok(Line { id, entries }) = serde_json::from_str(&line) else { return Ok(()) };
+                let received_at = entries.first().map_or(i64::MAX, |entry| entry.received_at);
+                if !older.takes(&id, received_at) {
+                    return Ok(());
+                }
+                sender.blocking_send((id, entries)).map_err(gone)
             };
-            let received_at = entries.first().map_or(i64::MAX, |entry| entry.received_at);
-            if !older.takes(&id, received_at) {
-                return Ok(());
-            }
-            sender.blocking_send(Ok((id, entries))).map_err(gone)
-        };
-        let dumped = tokio::runtime::Handle::current().block_on(store.dump(&mut take));
-        if let Err(error) = dumped
-            && !sender.is_closed()
-        {
-            let _ = sender.blocking_send(Err(error.to_string()));
+            futures::executor::block_on(store.dump(&mut take))
+        });
+        Self { messages, reading }
+    }
+
+    /// The next one with its entries, in order of the ids; `None` when all were read.
+    pub async fn next(&mut self) -> Result<Option<(MessageId, Vec<Entry>)>, OperationError> {
+        if let Some(message) = self.messages.recv().await {
+            return Ok(Some(message));
         }
-    });
-    receiver
+        (&mut self.reading).await.map_err(failed)?.map_err(failed)?;
+        Ok(None)
+    }
 }
 
 /// A message of the store, with its bytes; `None` where they are gone.

@@ -12,7 +12,7 @@ use processors::spam::score_with;
 use schemas::event::MailScored;
 use schemas::{Event, Topic};
 
-use super::mail::{Had, Mail, Older, OnLog, Stretch, from_store, in_store, is_in_time, shown, stretches};
+use super::mail::{Had, InStore, Mail, Older, OnLog, Stretch, from_store, is_in_time, shown, stretches};
 use super::marks::{Done, mark};
 use super::models::{Chosen, Whose};
 use super::pace::Pace;
@@ -60,7 +60,7 @@ pub async fn score(replay: &Replay, ask: &Ask, report: &Report<'_>) -> Result<Sc
     };
     let older = Arc::new(Older::than(log).await?);
     let had = if older.is_empty() { Had::new() } else { scoring.older(older).await? };
-    scoring.from_log(&stretches, &had).await?;
+    scoring.on_log(&stretches, &had).await?;
     let Scoring { chosen, mark, done, tally, .. } = scoring;
     Ok(ScoreReport {
         replay: mark,
@@ -75,10 +75,9 @@ impl Scoring<'_> {
     async fn older(&mut self, older: Arc<Older>) -> Result<Had, OperationError> {
         let mut had = Had::new();
         let (total, _) = self.replay.store.totals().await.map_err(failed)?;
-        let mut messages = in_store(Arc::clone(&self.replay.store), Arc::clone(&older));
+        let mut messages = InStore::read(Arc::clone(&self.replay.store), Arc::clone(&older));
         let (mut batch, mut looked_at) = (Vec::new(), 0);
-        while let Some(message) = messages.recv().await {
-            let (id, shown) = message.map_err(failed)?;
+        while let Some((id, shown)) = messages.next().await? {
             looked_at += 1;
             let partition = older.partition(&id);
             if !self.takes(&shown) || self.done.has(partition, &id) {
@@ -95,7 +94,7 @@ impl Scoring<'_> {
         Ok(had)
     }
 
-    async fn from_log(&mut self, stretches: &[Stretch], had: &Had) -> Result<(), OperationError> {
+    async fn on_log(&mut self, stretches: &[Stretch], had: &Had) -> Result<(), OperationError> {
         let total: u64 = stretches.iter().map(|one| one.end.saturating_sub(one.from)).sum();
         let mut behind = 0;
         for &stretch in stretches {

@@ -43,7 +43,10 @@ impl Eval {
         };
         if self.json {
             let mut object = json!(figures);
-            object["model"] = json!({ "name": model.name(), "version": model.version(), "tokens": model.tokens() });
+            let about = json!({ "name": model.name(), "version": model.version(), "tokens": model.tokens() });
+            if let Some(fields) = object.as_object_mut() {
+                fields.insert("model".to_owned(), about);
+            }
             screen::print(&format!("{object}\n"))?;
         } else {
             screen::print(&told(&figures, model.version()))?;

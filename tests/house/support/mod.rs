@@ -12,6 +12,7 @@ pub mod server;
 pub mod smtp;
 pub mod trace;
 pub mod websocket;
+pub mod yaml;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,6 +1,7 @@
 //! What the tests need to act as users: a server of their own, clients, mail.
 
 pub mod cassandra;
+pub mod clock;
 pub mod http;
 pub mod kafka;
 pub mod log;

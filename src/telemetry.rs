@@ -11,8 +11,9 @@ use tracing_subscriber::EnvFilter;
 const SECONDS: [f64; 14] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Of every histogram that counts.
 const COUNTS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
-/// The database tells of its every file at `info`; what is asked for behind this wins.
-const QUIET: &str = "fjall=warn,lsm_tree=warn,";
+/// The database tells of its every file at `info`, and the client of Kafka of each end of a partition as an error; what
+/// is to be known is said by those who use them. What is asked for behind this wins.
+const QUIET: &str = "fjall=warn,lsm_tree=warn,rdkafka=off,";
 const BUILD_INFO: &str = "postlog_build_info";
 
 /// Log lines go to standard error from here on: standard output is for what was asked for.

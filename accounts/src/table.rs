@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use schemas::event::{AddressSettings, ForwardTarget};
+use schemas::event::{AddressSettings, ForwardKind, ForwardTarget};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -168,6 +168,15 @@ impl Table {
 
     pub fn catch_alls(&self) -> impl Iterator<Item = &CatchAll> {
         self.catch_alls.values()
+    }
+
+    /// What forwards point to, as far as it is sealed with the installation's key.
+    pub fn sealed(&self) -> impl Iterator<Item = &[u8]> {
+        let reserved = self.addresses.values().map(|reserved| &reserved.settings);
+        let settings = reserved.chain(self.catch_alls.values().map(|all| &all.settings));
+        let is_sealed = |target: &&ForwardTarget| matches!(target.kind, ForwardKind::Webhook | ForwardKind::Slack);
+        let targets = settings.flat_map(|settings| &settings.forwards).filter(is_sealed);
+        targets.map(|target| target.sealed_target.as_slice())
     }
 
     /// What an account may do with an inbox, given in its one spelling ([`Table::inbox_of`]).

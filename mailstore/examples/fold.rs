@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mailstore::embedded::EmbeddedStore;
 use mailstore::message::Message;
-use mailstore::{Fact, ListQuery, RawSource, Result, Retention, Scope, Store, Upkeep};
+use mailstore::{Fact, ListQuery, RawBytes, RawSource, Result, Retention, Scope, Store, Upkeep};
 use schemas::event::{
     ActionChange, Address, Attachment, Door, Folder, MailAction, MailParsed, MailRaw, MailRouted, MailScored,
     RoutedEntry,
@@ -80,7 +80,7 @@ async fn read_written_out(store: &EmbeddedStore) -> Result<()> {
 fn open(folder: &std::path::Path) -> Result<Arc<EmbeddedStore>> {
     let db = fjall::Database::builder(folder).cache_size(32 * 1024 * 1024).open();
     let db = db.map_err(|error| mailstore::StoreError::Unavailable(error.to_string()))?;
-    EmbeddedStore::open(db, "measured", Arc::new(Made))
+    EmbeddedStore::open(db, "measured", RawBytes::OnLog(Arc::new(Made)))
 }
 
 async fn fold(store: &EmbeddedStore, messages: usize, together: bool) -> Result<()> {

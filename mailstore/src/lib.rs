@@ -124,6 +124,7 @@ pub struct Retention {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Swept {
     pub messages_removed: u64,
+    /// Whose bytes are in the store alone from now on.
     pub messages_copied_out: u64,
 }
 
@@ -137,11 +138,23 @@ pub enum StoreError {
     #[error("the store is damaged: {0}")]
     Damaged(String),
     /// Stop: the store was filled from another log.
-    #[error("the store was filled from the log {stored}, and this is the log {given}")]
+    #[error(
+        "the store was filled from the log {stored}, and this is the log {given}: use the log that it was filled from, \
+         or another data folder (an empty one is filled from this log)"
+    )]
     OtherLog { stored: String, given: String },
 }
 
 pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Where a store has the bytes of its messages. Said when it is opened, and the same for as long as it is kept.
+#[derive(Clone)]
+pub enum RawBytes {
+    /// On the log, and in the store only from when the log gives them up.
+    OnLog(Arc<dyn RawSource>),
+    /// In the store, from the fold of their message on: for a log that others keep, and that is far to read from.
+    CopiedIn,
+}
 
 /// Where the bytes of a message that a store holds by reference lie: in the log.
 pub trait RawSource: Send + Sync + 'static {

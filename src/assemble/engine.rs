@@ -2,13 +2,12 @@
 //! whole, in the order in which the pieces lean on each other.
 
 use std::future::Future;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use accounts::Table;
 use anyhow::Context;
 use api::http::{Classifier, Doors};
-use eventlog::embedded::EmbeddedLog;
 use eventlog::runner::{BatchLimits, project, run_group};
 use eventlog::{Follower, Log, Progress};
 use ingest::Unanswered;
@@ -21,18 +20,20 @@ use tokio::sync::Mutex as Gate;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::first_start::{Secrets, furnish};
-use super::folder::open_folder;
+use super::first_start::{first_account, settle_schemas};
 use super::forwards::{self, Forwards};
 use super::health::{Health, watched};
+use super::own::{Held, OwnLog, OwnStore};
 use super::projection::{StoreProjection, TOPICS};
 use super::rebuild::Rebuild;
 use super::replay::Replay;
+use super::secrets::Secrets;
 use super::stage::{GROUP, Processors};
+use super::sweep::Sweep;
 use super::trainer::Trainer;
 use super::upkeep::Upkeep;
 use super::websocket::{Feed, Sockets};
-use super::{Listeners, tables};
+use super::{Listeners, folder, tables};
 use crate::config::{Settings, Stages};
 
 /// For what stands on the log to be processed and shown when the server stops; the next start does the rest.
@@ -49,10 +50,15 @@ pub struct Parts {
     pub metrics: PrometheusHandle,
 }
 
+struct Tables {
+    accounts: Arc<Follower<Table>>,
+    models: Arc<Follower<Models>>,
+}
+
 /// See the module.
 pub struct Engine {
-    log: Arc<EmbeddedLog>,
-    store: Arc<EmbeddedStore>,
+    log: OwnLog,
+    store: OwnStore,
     shown: Arc<Progress>,
     health: Arc<Health>,
     stages: Stages,
@@ -68,23 +74,20 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the folder's log and store and starts the stages that the settings name.
+    /// Opens log and store and starts the stages that the settings name.
     pub async fn open(parts: &Parts) -> anyhow::Result<Self> {
-        let opening = parts.settings.clone();
-        let (log, store) = tokio::task::spawn_blocking(move || open_folder(&opening)).await??;
-        let opened = Self::start(parts, &log, store).await;
+        let (log, store) = folder::open(&parts.settings).await?;
+        let opened = Self::start(parts, log.clone(), store).await;
         if opened.is_err() {
             // A log that is left open would keep the next try from opening it.
-            tokio::task::spawn_blocking(move || log.close()).await?;
+            log.close().await?;
         }
         opened
     }
 
-    async fn start(parts: &Parts, log: &Arc<EmbeddedLog>, store: Arc<EmbeddedStore>) -> anyhow::Result<Self> {
-        let as_log: Arc<dyn Log> = Arc::<EmbeddedLog>::clone(log);
-        let new_key = furnish(as_log.as_ref(), &parts.secrets).await?;
+    async fn start(parts: &Parts, log: OwnLog, store: OwnStore) -> anyhow::Result<Self> {
         let mut engine = Self {
-            log: Arc::clone(log),
+            log,
             store,
             shown: Arc::new(Progress::new()),
             health: Arc::default(),
@@ -95,9 +98,9 @@ impl Engine {
             doors: JoinSet::new(),
             calls: JoinSet::new(),
             work: JoinSet::new(),
-            new_key,
+            new_key: None,
         };
-        let started = engine.start_stages(parts, as_log).await;
+        let started = engine.start_stages(parts).await;
         if let Err(error) = started {
             engine.calls_stop.cancel();
             engine.work_stop.cancel();
@@ -110,15 +113,33 @@ impl Engine {
         Ok(engine)
     }
 
-    async fn start_stages(&mut self, parts: &Parts, log: Arc<dyn Log>) -> anyhow::Result<()> {
+    /// Before anything else, since every stage looks things up in them.
+    async fn start_tables(&mut self, parts: &Parts, log: &Arc<dyn Log>) -> anyhow::Result<Tables> {
+        settle_schemas(log.as_ref()).await.context("the topic schemas")?;
         let stop = self.work_stop.clone();
         let accounts =
-            Follower::start(Arc::clone(&log), Topic::Accounts, Table::default(), 0, tables::fold_account, stop.clone());
+            Follower::start(Arc::clone(log), Topic::Accounts, Table::default(), 0, tables::fold_account, stop.clone());
         let earliest = log.bounds(Topic::SpamModels).await?.first().map_or(0, |bounds| bounds.earliest);
         let models =
-            Follower::start(Arc::clone(&log), Topic::SpamModels, Models::default(), earliest, tables::fold_model, stop);
-        accounts.catch_up().await.context("the table of accounts")?;
-        models.catch_up().await.context("the table of models")?;
+            Follower::start(Arc::clone(log), Topic::SpamModels, Models::default(), earliest, tables::fold_model, stop);
+        tables::caught_up(&accounts).await.context("the table of accounts")?;
+        tables::caught_up(&models).await.context("the table of models")?;
+        let is_shared = self.log.is_shared();
+        self.new_key = first_account(log.as_ref(), &parts.secrets, &accounts, is_shared).await?;
+        tables::caught_up(&accounts).await.context("the table of accounts")?;
+        accounts.read(|table| parts.secrets.check(table))?;
+        if accounts.read(|table| parts.secrets.given_key_is_unknown(table)) {
+            tracing::warn!(
+                "the administrator's key that was given opens no account: it counts at the first start only"
+            );
+        }
+        Ok(Tables { accounts, models })
+    }
+
+    async fn start_stages(&mut self, parts: &Parts) -> anyhow::Result<()> {
+        let log = self.log.log();
+        self.watch_broker();
+        let Tables { accounts, models } = self.start_tables(parts, &log).await?;
         let (gate, turn) = (Arc::new(Gate::new(())), Arc::new(Gate::new(())));
         let stages = parts.settings.stages;
         if stages.processors || stages.sinks {
@@ -127,36 +148,42 @@ impl Engine {
         if stages.processors {
             self.start_processors(parts, &log, Arc::clone(&accounts), Arc::clone(&models));
         }
-        if stages.sinks {
-            self.start_store_sink(&log, Arc::clone(&gate));
-            self.start_forwards(parts, &log, Arc::clone(&accounts));
-            self.start_upkeep(parts, Arc::clone(&turn));
-        }
         let unanswered = Arc::new(Unanswered::default());
-        if let Some(listener) = parts.listeners.http()? {
-            let operations =
-                Rebuild { log: Arc::clone(&log), store: self.store.clone(), gate, turn, under_way: Gate::new(()) };
-            let replays = Replay {
-                log: Arc::clone(&log),
-                store: self.store.clone(),
-                accounts: Arc::clone(&accounts),
-                models,
-                stop: self.doors_stop.clone(),
-                under_way: Gate::new(()),
-            };
-            let sockets = self.start_sockets(&log, &accounts, &unanswered).await?;
-            let doors = self.doors_of(parts, &log, accounts, operations, replays, sockets);
-            let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
-            self.spawn_door("api", serving);
+        if let Some(store) = self.store.embedded().cloned().filter(|_| stages.need_store()) {
+            self.start_store_sink(&log, &store, Arc::clone(&gate));
+            self.start_upkeep(parts, &store, Arc::clone(&turn));
+            if stages.sinks {
+                self.start_forwards(parts, &log, &store, Arc::clone(&accounts));
+            }
+            if let Some(listener) = parts.listeners.http()? {
+                let (under_way, as_upkeep) = (Gate::new(()), Arc::<EmbeddedStore>::clone(&store));
+                let operations = Rebuild { log: Arc::clone(&log), store: as_upkeep, gate, turn, under_way };
+                let stop = self.doors_stop.clone();
+                let replays = Replay::new(&log, store.clone(), &accounts, models, stop);
+                let sockets = self.start_sockets(&log, &store, &accounts, &unanswered).await?;
+                let doors = self.doors_of(parts, &log, store, accounts, (operations, replays), sockets);
+                let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
+                self.spawn_door("api", serving);
+            }
         }
         if let Some(listener) = parts.listeners.smtp()? {
-            let own_log = Arc::clone(&self.log);
+            let own_log = self.log.clone();
+            let message_bytes = own_log.largest_mail(parts.settings.smtp.message_bytes);
             let room = ingest::Room::new(move || own_log.has_room());
-            let settings = Arc::new(ingest::Settings { room, ..parts.settings.smtp.clone() });
+            let settings = Arc::new(ingest::Settings { room, message_bytes, ..parts.settings.smtp.clone() });
             let serving = ingest::serve(listener, log, settings, unanswered, self.doors_stop.clone());
             self.spawn_door("ingest", serving);
         }
         Ok(())
+    }
+
+    /// For `/readyz`, where the log lies with others.
+    fn watch_broker(&mut self) {
+        #[cfg(feature = "kafka")]
+        if let OwnLog::Kafka(log, broker) = &self.log {
+            self.work
+                .spawn(Arc::clone(broker).watch(Arc::<eventlog::kafka::KafkaLog>::clone(log), self.work_stop.clone()));
+        }
     }
 
     fn start_processors(
@@ -176,8 +203,8 @@ impl Engine {
         );
     }
 
-    fn start_store_sink(&mut self, log: &Arc<dyn Log>, gate: Arc<Gate<()>>) {
-        let sink = StoreSink::new(self.store.clone());
+    fn start_store_sink(&mut self, log: &Arc<dyn Log>, store: &Arc<EmbeddedStore>, gate: Arc<Gate<()>>) {
+        let sink = StoreSink::new(Arc::<EmbeddedStore>::clone(store));
         let projection = Arc::new(StoreProjection { log: Arc::clone(log), sink, gate });
         let (log, stop, shown) = (Arc::clone(log), self.work_stop.clone(), Arc::clone(&self.shown));
         self.spawn_work("sinks", async move {
@@ -185,7 +212,13 @@ impl Engine {
         });
     }
 
-    fn start_forwards(&mut self, parts: &Parts, log: &Arc<dyn Log>, accounts: Arc<Follower<Table>>) {
+    fn start_forwards(
+        &mut self,
+        parts: &Parts,
+        log: &Arc<dyn Log>,
+        store: &Arc<EmbeddedStore>,
+        accounts: Arc<Follower<Table>>,
+    ) {
         let run = parts.settings.processors.clone();
         self.spawn_work("forwards", Forwards::make_due(Arc::clone(log), run, self.work_stop.clone()));
         if !parts.settings.forward.calls {
@@ -193,7 +226,7 @@ impl Engine {
         }
         let forwards = Forwards {
             log: Arc::clone(log),
-            store: self.store.clone(),
+            store: Arc::<EmbeddedStore>::clone(store),
             accounts,
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
@@ -203,17 +236,16 @@ impl Engine {
         self.calls.spawn(watched("deliveries", forwards.deliver(stop.clone()), health, stop));
     }
 
-    fn start_upkeep(&mut self, parts: &Parts, turn: Arc<Gate<()>>) {
-        let upkeep = Upkeep {
-            log: Arc::clone(&self.log),
-            store: self.store.clone(),
-            retention: parts.settings.retention.clone(),
-            has_processors: parts.settings.stages.processors,
-            turn,
-        };
-        let stop = self.work_stop.clone();
+    fn start_upkeep(&mut self, parts: &Parts, store: &Arc<EmbeddedStore>, turn: Arc<Gate<()>>) {
+        let (store, retention) = (Arc::clone(store), parts.settings.retention.clone());
+        let (stop, has_processors) = (self.work_stop.clone(), self.stages.processors);
+        let log = self.log.clone();
         self.spawn_work("upkeep", async move {
-            upkeep.run(&stop).await;
+            match log {
+                OwnLog::Embedded(log) => Upkeep { log, store, retention, has_processors, turn }.run(&stop).await,
+                #[cfg(feature = "kafka")]
+                OwnLog::Kafka(log, _) => Sweep { log, store, retention, turn }.run(&stop).await,
+            }
             Ok::<(), std::convert::Infallible>(())
         });
     }
@@ -222,10 +254,12 @@ impl Engine {
     async fn start_sockets(
         &mut self,
         log: &Arc<dyn Log>,
+        store: &Arc<EmbeddedStore>,
         accounts: &Arc<Follower<Table>>,
         unanswered: &Arc<Unanswered>,
     ) -> anyhow::Result<Sockets> {
-        let (store, shown, stop) = (self.store.clone(), Arc::clone(&self.shown), self.doors_stop.clone());
+        let store = Arc::<EmbeddedStore>::clone(store);
+        let (shown, stop) = (Arc::clone(&self.shown), self.doors_stop.clone());
         let feed = Feed::new(Arc::clone(log), store, Arc::clone(accounts), shown, Arc::clone(unanswered), stop).await?;
         self.spawn_door("websocket", Arc::clone(&feed).run());
         Ok(Sockets(feed))
@@ -235,22 +269,23 @@ impl Engine {
         &self,
         parts: &Parts,
         log: &Arc<dyn Log>,
+        store: Arc<EmbeddedStore>,
         accounts: Arc<Follower<Table>>,
-        operations: Rebuild,
-        replays: Replay,
+        (operations, replays): (Rebuild, Replay),
         sockets: Sockets,
     ) -> Doors {
-        let (metrics, health, own_log) = (parts.metrics.clone(), Arc::clone(&self.health), Arc::clone(&self.log));
+        let (metrics, health, own_log) = (parts.metrics.clone(), Arc::clone(&self.health), self.log.clone());
+        let message_bytes = self.log.largest_mail(parts.settings.smtp.message_bytes);
         let models = Arc::clone(&replays.models);
         Doors {
             log: Arc::clone(log),
-            store: self.store.clone(),
+            store,
             accounts,
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
             settings: api::http::Settings {
                 server_name: parts.settings.smtp.server_name.clone(),
-                max_message_bytes: usize::try_from(parts.settings.smtp.message_bytes).unwrap_or(usize::MAX),
+                max_message_bytes: usize::try_from(message_bytes).unwrap_or(usize::MAX),
                 hosts: parts.settings.hosts.clone(),
                 origins: parts.settings.origins.clone(),
             },
@@ -260,7 +295,7 @@ impl Engine {
             classifier: Classifier::new(move || models.read(Models::current)),
             incoming: Arc::new(sockets),
             metrics: Box::new(move || metrics.render()),
-            ready: Box::new(move || health.missing_with(own_log.as_ref())),
+            ready: Box::new(move || health.missing_with(&own_log)),
             shutdown: self.doors_stop.clone(),
         }
     }
@@ -296,18 +331,17 @@ impl Engine {
     }
 
     async fn settled(&self) -> eventlog::Result<()> {
-        if !self.stages.processors {
-            return Ok(());
+        let log = self.log.log();
+        if self.stages.processors {
+            let ends = ends(log.as_ref(), &[Topic::MailRaw]).await?;
+            while !log.committed(GROUP).await.is_ok_and(|at| has_reached(&at, &ends)) {
+                tokio::time::sleep(GLANCE).await;
+            }
         }
-        let ends = ends(self.log.as_ref(), &[Topic::MailRaw]).await?;
-        while !self.log.committed(GROUP).await.is_ok_and(|at| has_reached(&at, &ends)) {
-            tokio::time::sleep(GLANCE).await;
-        }
-        if !self.stages.sinks {
-            return Ok(());
-        }
-        for end in self::ends(self.log.as_ref(), &TOPICS).await? {
-            while !self.shown.reach(end, DRAIN_LIMIT).await {}
+        if self.store.embedded().is_some() && self.stages.need_store() {
+            for end in self::ends(log.as_ref(), &TOPICS).await? {
+                while !self.shown.reach(end, DRAIN_LIMIT).await {}
+            }
         }
         Ok(())
     }
@@ -319,25 +353,27 @@ impl Engine {
         while self.doors.join_next().await.is_some() {}
         self.calls_stop.cancel();
         if self.health.missing().is_empty() {
-            self.settle(DRAIN_LIMIT).await;
+            // What stands on a shared log is another node's from now on.
+            if !self.log.is_shared() {
+                self.settle(DRAIN_LIMIT).await;
+            }
             while self.calls.join_next().await.is_some() {}
         }
         // Where the log can't record what they did, calls are cut off, and made again after the next start.
         self.calls.shutdown().await;
         self.work_stop.cancel();
         while self.work.join_next().await.is_some() {}
-        let (log, held) = (Arc::clone(&self.log), (Arc::downgrade(&self.log), Arc::downgrade(&self.store)));
+        let (log, held) = (self.log.clone(), Held::of(&self.log, &self.store));
         drop(self);
-        // The log belongs to whoever drops it last; closing it here makes its end certain.
-        tokio::task::spawn_blocking(move || log.close()).await?;
+        log.close().await?;
         Ok(released(held).await)
     }
 }
 
 /// Where nobody holds log or store any more, the folder can be opened again.
-async fn released((log, store): (Weak<EmbeddedLog>, Weak<EmbeddedStore>)) -> bool {
+async fn released(held: Held) -> bool {
     let begun = Instant::now();
-    while log.strong_count() + store.strong_count() > 0 {
+    while held.is_anybody() {
         if begun.elapsed() > RELEASE_LIMIT {
             return false;
         }

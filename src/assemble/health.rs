@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use eventlog::embedded::EmbeddedLog;
 use tokio_util::sync::CancellationToken;
+
+use super::own::OwnLog;
 
 /// Which stages have ended though nobody asked them to, and why.
 #[derive(Default)]
@@ -20,10 +21,10 @@ impl Health {
     }
 
     /// With what the log says of itself: a server that refuses every mail is not ready.
-    pub fn missing_with(&self, log: &EmbeddedLog) -> Vec<String> {
+    pub fn missing_with(&self, log: &OwnLog) -> Vec<String> {
         let mut missing = self.missing();
         if missing.is_empty() {
-            missing.extend(log.refuses().map(|error| error.to_string()));
+            missing.extend(log.refuses());
         }
         missing
     }

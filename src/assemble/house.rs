@@ -11,10 +11,9 @@ use eventlog::runner::Backoff;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::first_start::ADMIN_KEY_FILE;
 use super::stand_in::stand_in;
-use super::{Engine, Listeners, Parts, Secrets, ServerFile};
-use crate::config::Settings;
+use super::{ADMIN_KEY_FILE, Engine, Listeners, Parts, Secrets, ServerFile};
+use crate::config::{LogSettings, Settings};
 use crate::telemetry;
 
 /// Free space that opening the log takes, whatever the reserve.
@@ -30,7 +29,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let folder = settings.data_dir.clone();
     ServerFile::remove(&folder);
     let parts = parts(settings)?;
-    let mut engine = Engine::open(&parts).await?;
+    let Some(mut engine) = first_engine(&parts, &stop).await? else { return Ok(()) };
     let server = parts.listeners.file();
     server.write(&folder)?;
     announce(&parts, &server, engine.new_key.as_deref());
@@ -65,7 +64,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 /// What every engine on this folder is made of.
 pub fn parts(settings: Settings) -> anyhow::Result<Parts> {
     let listeners = Listeners::bind(&settings)?;
-    let secrets = Secrets::settle(&settings.data_dir, settings.admin_key_file.as_deref())?;
+    let secrets = Secrets::settle(&settings)?;
     Ok(Parts { settings, listeners, secrets, metrics: telemetry::start_metrics()? })
 }
 
@@ -80,10 +79,35 @@ async fn stop_engine(engine: Engine) -> anyhow::Result<()> {
 async fn until_worth_a_try(parts: &Parts, backoff: &mut Backoff) {
     loop {
         backoff.wait().await;
-        let needed = parts.settings.log.reserve_bytes.max(REOPEN_BYTES);
+        let needed = reserve_bytes(&parts.settings).max(REOPEN_BYTES);
         if free_bytes(&parts.settings.data_dir).is_none_or(|free| free >= needed) {
             return;
         }
+    }
+}
+
+/// Brokers may take their time to come up, and whoever comes meanwhile is told so. `None` when the server was asked to
+/// stop before they did.
+async fn first_engine(parts: &Parts, stop: &CancellationToken) -> anyhow::Result<Option<Engine>> {
+    if !parts.settings.log.is_shared() {
+        return Ok(Some(Engine::open(parts).await?));
+    }
+    let opened = CancellationToken::new();
+    let opening = async {
+        let engine = stop.run_until_cancelled(Engine::open(parts)).await.transpose();
+        opened.cancel();
+        engine
+    };
+    let (engine, stood_in) = tokio::join!(opening, stand_in(&parts.listeners, &opened));
+    stood_in?;
+    engine
+}
+
+const fn reserve_bytes(settings: &Settings) -> u64 {
+    match &settings.log {
+        LogSettings::Embedded { settings, .. } => settings.reserve_bytes,
+        #[cfg(feature = "kafka")]
+        LogSettings::Kafka(_) => 0,
     }
 }
 
@@ -155,6 +179,9 @@ fn announce(parts: &Parts, server: &ServerFile, new_key: Option<&str>) {
     }
     if let Some(http) = server.http {
         block += &format!("  HTTP  http://{http}\n");
+    }
+    if let Some(place) = parts.settings.log.place() {
+        block += &format!("  log   {place}\n");
     }
     block += &format!("  data  {}\n", folder.display());
     match new_key {

@@ -2,6 +2,8 @@
 //! [`engine::Engine`] is all of that once; [`house`] keeps one running, and makes a new one when the log has closed
 //! itself. It knows who needs whom, and nothing of mail.
 
+#[cfg(feature = "kafka")]
+mod broker;
 mod damage;
 mod engine;
 mod first_start;
@@ -10,18 +12,24 @@ mod forwards;
 mod health;
 pub mod house;
 mod listeners;
+#[cfg(feature = "kafka")]
+mod node;
+mod own;
 mod projection;
 mod raw;
 mod rebuild;
 mod removal;
 mod replay;
+mod secrets;
 mod stage;
 mod stand_in;
+mod sweep;
 mod tables;
 mod trainer;
 mod upkeep;
 mod websocket;
 
 pub use engine::{Engine, Parts};
-pub use first_start::{ADMIN_KEY, ADMIN_KEY_FILE, Secrets};
+
 pub use listeners::{Listeners, ServerFile};
+pub use secrets::{ADMIN_KEY, ADMIN_KEY_FILE, SEAL_KEY, Secrets, parse_seal_key};

@@ -1,9 +1,28 @@
 //! How the tables in memory are folded from their topics. A record that can't be read is passed over, and said so:
 //! the earlier ones stay in force.
 
+use std::time::{Duration, Instant};
+
 use accounts::Table;
+use eventlog::Follower;
 use processors::spam::Models;
 use schemas::{Event, Record, codec};
+
+/// For a table to be where its topic ends, at the start: there may be much of it.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// Waits until everything is folded that stands on the topic now.
+pub async fn caught_up<T: Send + Sync + 'static>(table: &Follower<T>) -> eventlog::Result<()> {
+    let deadline = Instant::now() + START_LIMIT;
+    loop {
+        match table.catch_up().await {
+            Err(error) if error.is_transient() && Instant::now() < deadline => {
+                tracing::info!(%error, offset = table.offset(), "waiting for a table to be folded");
+            }
+            done => return done,
+        }
+    }
+}
 
 pub fn fold_account(table: &mut Table, record: &Record) {
     let Some(value) = &record.value else { return };

@@ -80,7 +80,7 @@ impl Trainer {
             let begin = records.first().map_or(end, |record| record.position.offset);
             let mut trained = match state.take().filter(|state| state.next <= begin) {
                 Some(state) => state,
-                None => self.from_the_topic(begin).await?,
+                None => self.read_anew(begin).await?,
             };
             for record in &records {
                 trained = self.fold(trained, record).await?;
@@ -91,7 +91,7 @@ impl Trainer {
     }
 
     /// What the topic says up to this offset.
-    async fn from_the_topic(&self, until: Offset) -> Result<State> {
+    async fn read_anew(&self, until: Offset) -> Result<State> {
         let begun = Instant::now();
         let training = Training::new(&Counts::starter());
         let mut state = State { training, next: 0, committed: until, published: None };
@@ -134,7 +134,7 @@ impl Trainer {
         if let Err(TokensMissing(at)) = state.training.fold(offset, &correction, &tokens) {
             tracing::info!(offset = at, "a correction that is replaced is compacted away: all are read anew");
             let published = state.published;
-            state = self.from_the_topic(offset + 1).await?;
+            state = self.read_anew(offset + 1).await?;
             state.published = published;
         }
         Ok(state)

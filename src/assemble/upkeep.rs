@@ -36,7 +36,7 @@ pub struct Upkeep {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum UpkeepError {
+pub enum UpkeepError {
     #[error(transparent)]
     Log(#[from] eventlog::LogError),
     #[error(transparent)]
@@ -227,10 +227,10 @@ fn raw_offset(event: &Event) -> Option<i64> {
     }
 }
 
-fn millis(age: Duration) -> i64 {
+pub fn millis(age: Duration) -> i64 {
     i64::try_from(age.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }

@@ -85,7 +85,7 @@ impl Door {
         telemetry::start_logs("warn", &settings.telemetry.format)?;
         let folder = settings.data_dir.clone();
         ServerFile::remove(&folder);
-        settings.stages = Stages::WITHOUT_SMTP;
+        settings.stages = if settings.log.is_shared() { Stages::API } else { Stages::WITHOUT_SMTP };
         // What is due waits for a server: a command calls nobody.
         settings.forward.calls = false;
         settings.http_listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

@@ -17,8 +17,8 @@ pub struct Run {
     /// Where HTTP listens; port 0 picks one [default: 127.0.0.1:8025]
     #[arg(long, value_name = "ADDRESS", env = "POSTLOG_HTTP_LISTEN")]
     http_listen: Option<String>,
-    /// Which log is used [default: embedded]
-    #[arg(long, value_name = "KIND", env = "POSTLOG_LOG")]
+    /// Which log is used: embedded, or kafka://host:port,host:port [default: embedded]
+    #[arg(long, value_name = "LOG", env = "POSTLOG_LOG")]
     log: Option<String>,
     /// Which store is used [default: embedded]
     #[arg(long, value_name = "KIND", env = "POSTLOG_STORE")]
@@ -26,6 +26,9 @@ pub struct Run {
     /// A file whose first line becomes the first account's API key; POSTLOG_ADMIN_KEY gives the key itself
     #[arg(long, value_name = "FILE", env = "POSTLOG_ADMIN_KEY_FILE")]
     admin_key_file: Option<String>,
+    /// A file with the key that webhooks are sealed with; POSTLOG_SEAL_KEY gives the key itself
+    #[arg(long, value_name = "FILE", env = "POSTLOG_SEAL_KEY_FILE")]
+    seal_key_file: Option<String>,
 }
 
 impl Run {
@@ -37,6 +40,7 @@ impl Run {
             ("log.kind", &self.log),
             ("store.kind", &self.store),
             ("admin_key_file", &self.admin_key_file),
+            ("seal_key_file", &self.seal_key_file),
         ];
         flags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect()
     }

@@ -16,6 +16,17 @@ use super::{Config, Fault};
 
 /// Of a log that is made where no number is set.
 const PARTITIONS: u32 = 1;
+#[cfg(feature = "kafka")]
+const PARTITIONS_ON_KAFKA: u32 = 12;
+const EMBEDDED: &str = "embedded";
+/// A recipient in a record, at its longest, and everything else there but the content.
+#[cfg(feature = "kafka")]
+const RECIPIENT_BYTES: usize = 400;
+#[cfg(feature = "kafka")]
+const ENVELOPE_BYTES: usize = 64 << 10;
+/// Facts and dead letters need as much, however small the mail has to be.
+#[cfg(feature = "kafka")]
+const SMALLEST_RECORD_LIMIT: usize = 4 << 20;
 
 /// Everything that the assembly needs.
 #[derive(Clone, Debug)]
@@ -23,10 +34,9 @@ pub struct Settings {
     pub data_dir: PathBuf,
     pub stages: Stages,
     pub admin_key_file: Option<PathBuf>,
-    pub log: EmbeddedSettings,
-    /// Whether somebody has set `log.partitions`: a folder that was made with another number is refused then, and
-    /// counts with its own otherwise.
-    pub partitions_given: bool,
+    pub seal_key_file: Option<PathBuf>,
+    pub seal_key_lost: bool,
+    pub log: LogSettings,
     pub database: DatabaseSettings,
     pub processors: RunSettings,
     pub retention: RetentionSettings,
@@ -37,6 +47,36 @@ pub struct Settings {
     pub hosts: api::http::Hosts,
     pub origins: Vec<String>,
     pub telemetry: TelemetrySection,
+}
+
+/// Which log, and how it is made.
+#[derive(Clone, Debug)]
+pub enum LogSettings {
+    Embedded {
+        settings: EmbeddedSettings,
+        /// Whether somebody has set `log.partitions`: a folder that was made with another number is refused then, and
+        /// counts with its own otherwise.
+        partitions_given: bool,
+    },
+    /// Without the node's id, which stands in the data folder.
+    #[cfg(feature = "kafka")]
+    Kafka(eventlog::kafka::KafkaSettings),
+}
+
+impl LogSettings {
+    /// Where it is, if not in the data folder.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Embedded { .. } => None,
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => Some(format!("kafka://{} {}", kafka.brokers, kafka.prefix).trim_end().to_owned()),
+        }
+    }
+
+    /// Whether several nodes may stand on it.
+    pub const fn is_shared(&self) -> bool {
+        !matches!(self, Self::Embedded { .. })
+    }
 }
 
 /// What goes, and how often that is looked at.
@@ -76,6 +116,9 @@ impl Stages {
     /// What an operator's command needs when nobody else runs on the folder: everything but SMTP.
     pub const WITHOUT_SMTP: Self = Self { ingest: false, processors: true, sinks: true, api: true };
 
+    /// The same on a log that others stand on: they compute, and a command does not step into their groups.
+    pub const API: Self = Self { ingest: false, processors: false, sinks: false, api: true };
+
     pub fn parse(names: &[String]) -> Result<Self, String> {
         let unknown: Vec<&str> = names.iter().map(String::as_str).filter(|name| !NAMES.contains(name)).collect();
         if !unknown.is_empty() {
@@ -85,11 +128,20 @@ impl Stages {
         Ok(Self { ingest: has("ingest"), processors: has("processors"), sinks: has("sinks"), api: has("api") })
     }
 
-    /// Which subsets can't work. The embedded log belongs to one process, so nobody else can run what is left out.
-    pub fn faults(self) -> Vec<String> {
+    /// Whether this process shows mail, or tells of it: then it folds a store.
+    pub const fn need_store(self) -> bool {
+        self.api || self.sinks
+    }
+
+    /// Which subsets can't work. The embedded log belongs to one process, so nobody else can run what is left out; on
+    /// a shared one others do.
+    pub fn faults(self, is_shared: bool) -> Vec<String> {
         let mut faults = Vec::new();
         if self == (Self { ingest: false, processors: false, sinks: false, api: false }) {
             faults.push("no stage is named: there is nothing to run".to_owned());
+        }
+        if is_shared {
+            return faults;
         }
         let alone = "the embedded log is used by one process, so no other can";
         if self.api && !self.sinks {
@@ -109,20 +161,13 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
     let listen = |key: &str, text: &str| address(text).ok_or_else(|| fault(key, format!("{text:?} is no address")));
     let shutdown_wait = seconds(config.top.shutdown_seconds);
     let http_listen = listen("http.listen", &config.http.listen)?;
-    let days = |days: Option<u32>| days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60));
     Ok(Settings {
         data_dir: PathBuf::from(&config.top.data_dir),
         stages,
         admin_key_file: config.top.admin_key_file.as_ref().map(PathBuf::from),
-        partitions_given: config.log.partitions.is_some(),
-        log: EmbeddedSettings {
-            partitions: config.log.partitions.unwrap_or(PARTITIONS),
-            segment_bytes: config.log.segment_bytes,
-            segment_age: Duration::from_secs(u64::from(config.log.segment_hours) * 60 * 60),
-            queue_bytes: config.log.queue_bytes,
-            reserve_bytes: config.log.reserve_bytes,
-            ..EmbeddedSettings::default()
-        },
+        seal_key_file: config.top.seal_key_file.as_ref().map(PathBuf::from),
+        seal_key_lost: config.top.seal_key_lost,
+        log: log(config)?,
         database: DatabaseSettings {
             cache_bytes: config.log.cache_bytes,
             journal_bytes: config.log.journal_bytes,
@@ -144,6 +189,53 @@ pub fn build(config: &Config) -> Result<Settings, Vec<Fault>> {
         origins: config.http.origins.clone(),
         telemetry: config.telemetry.clone(),
     })
+}
+
+fn days(days: Option<u32>) -> Option<Duration> {
+    days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60))
+}
+
+fn log(config: &Config) -> Result<LogSettings, Vec<Fault>> {
+    let section = &config.log;
+    if section.kind != EMBEDDED {
+        return on_kafka(config).map_err(|fault| vec![fault]);
+    }
+    let settings = EmbeddedSettings {
+        partitions: section.partitions.unwrap_or(PARTITIONS),
+        segment_bytes: section.segment_bytes,
+        segment_age: Duration::from_secs(u64::from(section.segment_hours) * 60 * 60),
+        queue_bytes: section.queue_bytes,
+        reserve_bytes: section.reserve_bytes,
+        ..EmbeddedSettings::default()
+    };
+    Ok(LogSettings::Embedded { settings, partitions_given: section.partitions.is_some() })
+}
+
+#[cfg(feature = "kafka")]
+fn on_kafka(config: &Config) -> Result<LogSettings, Fault> {
+    let fault = |cause| Fault { key: "log.kind".to_owned(), source: None, cause };
+    let (log, kafka) = (&config.log, &config.kafka);
+    let message_bytes = usize::try_from(config.smtp.message_bytes).unwrap_or(usize::MAX);
+    let envelope_bytes = config.smtp.recipients.saturating_mul(RECIPIENT_BYTES) + ENVELOPE_BYTES;
+    Ok(LogSettings::Kafka(eventlog::kafka::KafkaSettings {
+        brokers: super::brokers::parse(&log.kind).map_err(fault)?,
+        prefix: kafka.prefix.clone(),
+        node_id: None,
+        partitions: log.partitions.unwrap_or(PARTITIONS_ON_KAFKA),
+        // Below zero the cluster decides.
+        replication: kafka.replication.map_or(-1, |copies| i32::try_from(copies).unwrap_or(i32::MAX)),
+        retention: days(log.retention_days.or(config.store.retention_days)),
+        max_record_bytes: message_bytes.saturating_add(envelope_bytes).max(SMALLEST_RECORD_LIMIT),
+        message_timeout: seconds(kafka.message_timeout_seconds),
+        start_timeout: seconds(kafka.start_wait_seconds),
+        client: kafka.client.resolve()?,
+    }))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn on_kafka(_: &Config) -> Result<LogSettings, Fault> {
+    let cause = "this build has no Kafka".to_owned();
+    Err(Fault { key: "log.kind".to_owned(), source: None, cause })
 }
 
 fn forward(config: &Config, http_listen: SocketAddr) -> Result<ForwardSettings, Vec<Fault>> {
@@ -215,7 +307,7 @@ mod tests {
 
     fn faults(names: &[&str]) -> usize {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        Stages::parse(&names).unwrap().faults().len()
+        Stages::parse(&names).unwrap().faults(false).len()
     }
 
     #[test]
@@ -264,11 +356,25 @@ mod tests {
 
     #[test]
     fn a_number_of_partitions_that_nobody_has_set_is_told_from_one_that_is_set() {
+        for set in [None, Some(1)] {
+            let mut config = Config::default();
+            config.log.partitions = set;
+            let log = build(&config).unwrap().log;
+            let LogSettings::Embedded { settings, partitions_given } = log else { panic!("{log:?}") };
+            assert_eq!((settings.partitions, partitions_given), (1, set.is_some()));
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "kafka")]
+    fn the_log_on_kafka_takes_the_largest_mail_with_all_its_recipients() {
         let mut config = Config::default();
-        let settings = build(&config).unwrap();
-        assert_eq!((settings.log.partitions, settings.partitions_given), (1, false));
-        config.log.partitions = Some(1);
-        let settings = build(&config).unwrap();
-        assert_eq!((settings.log.partitions, settings.partitions_given), (1, true));
+        config.log.kind = "kafka://one:9092,two:9093".to_owned();
+        config.store.retention_days = Some(2);
+        let log = build(&config).unwrap().log;
+        let LogSettings::Kafka(kafka) = log else { panic!("{log:?}") };
+        assert_eq!((kafka.brokers.as_str(), kafka.partitions, kafka.replication), ("one:9092,two:9093", 12, -1));
+        assert_eq!(kafka.retention, Some(Duration::from_secs(2 * 24 * 60 * 60)));
+        assert!(kafka.max_record_bytes > (25 << 20) + 256 * 1000);
     }
 }

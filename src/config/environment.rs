@@ -7,7 +7,7 @@ use super::key::{Key, PREFIX};
 use super::read::unknown;
 
 /// Variables that are no settings: where the file is, which server a command speaks to, and as whom.
-const OTHERS: [&str; 4] = ["POSTLOG_CONFIG", "POSTLOG_ADMIN_KEY", "POSTLOG_URL", "POSTLOG_KEY"];
+const OTHERS: [&str; 5] = ["POSTLOG_CONFIG", "POSTLOG_ADMIN_KEY", "POSTLOG_SEAL_KEY", "POSTLOG_URL", "POSTLOG_KEY"];
 
 /// Every variable that begins as ours do and is none.
 pub fn faults(environment: &BTreeMap<String, String>, keys: &[Key]) -> Vec<Fault> {

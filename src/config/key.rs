@@ -18,6 +18,8 @@ pub enum Kind {
     Number,
     Switch,
     List,
+    /// Names and texts.
+    Table,
 }
 
 impl Key {
@@ -37,6 +39,7 @@ impl Kind {
         match rust_type {
             "bool" => Self::Switch,
             "Vec<String>" => Self::List,
+            "ClientTable" => Self::Table,
             "u32" | "u64" | "usize" | "Option<u32>" | "Option<u64>" => Self::Number,
             _ => Self::Text,
         }
@@ -48,6 +51,7 @@ impl Kind {
             Self::Number => "whole number",
             Self::Switch => "true or false",
             Self::List => "list of texts",
+            Self::Table => "table of names and texts",
         }
     }
 }

@@ -2,15 +2,18 @@
 //! checked as a whole without touching the world (every fault with its key), then turned into what the rooms take.
 
 mod admin_key;
+mod brokers;
 mod build;
+mod client;
 mod environment;
 mod key;
 mod read;
 pub mod reference;
+mod seal_key;
 mod sections;
 mod validate;
 
-pub use build::{ForwardSettings, RetentionSettings, Settings, Stages};
+pub use build::{ForwardSettings, LogSettings, RetentionSettings, Settings, Stages};
 pub use read::Sources;
 pub use sections::Config;
 
@@ -52,8 +55,16 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
     // Where the form is wrong the default stands, and that has no fault.
     faults.extend(validate::validate(&config));
     faults.extend(admin_key::fault(&sources.environment, config.top.admin_key_file.as_deref()));
+    faults.extend(seal_key::fault(&sources.environment, config.top.seal_key_file.as_deref()));
     if !faults.is_empty() {
         return Err(Faults(faults));
     }
     build::build(&config).map_err(Faults)
+}
+
+/// What runs where nothing is set.
+#[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test checks that the defaults have no fault")]
+pub fn defaults() -> Settings {
+    build::build(&Config::default()).expect("the defaults can work")
 }

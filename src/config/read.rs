@@ -70,6 +70,7 @@ fn typed(mut table: Table, faults: &mut Vec<Fault>) -> Config {
     };
     Config {
         log: section(take("log"), "log.", faults),
+        kafka: section(take("kafka"), "kafka.", faults),
         store: section(take("store"), "store.", faults),
         smtp: section(take("smtp"), "smtp.", faults),
         http: section(take("http"), "http.", faults),
@@ -139,6 +140,7 @@ fn check_value(path: &str, value: &Value, keys: &[Key], source: &str) -> Option<
         (Kind::Text, Value::String(_)) | (Kind::Switch, Value::Boolean(_)) => true,
         (Kind::Number, Value::Integer(number)) => *number >= 0,
         (Kind::List, Value::Array(items)) => items.iter().all(Value::is_str),
+        (Kind::Table, Value::Table(_)) => true,
         _ => false,
     };
     if fits { None } else { fault(format!("it must be a {}, not {}", key.kind.word(), shown(value))) }
@@ -179,10 +181,13 @@ fn set(table: &mut Table, key: &Key, text: &str, source: &str, faults: &mut Vec<
         Kind::Number => text.trim().parse::<i64>().ok().filter(|number| *number >= 0).map(Value::Integer),
         Kind::Switch => text.trim().parse::<bool>().ok().map(Value::Boolean),
         Kind::List => list(text),
+        Kind::Table => pairs(text),
     };
     let Some(value) = value else {
         let cause = match key.kind {
             Kind::List => EMPTY_MEMBER.to_owned(),
+            // It may hold a password.
+            Kind::Table => "it must be name=value,name=value".to_owned(),
             kind => format!("it must be a {}, not {text:?}", kind.word()),
         };
         return faults.push(Fault { key: key.path.clone(), source: Some(source.to_owned()), cause });
@@ -208,6 +213,16 @@ fn list(text: &str) -> Option<Value> {
     let items: Vec<&str> = text.split(',').map(str::trim).collect();
     let whole = items.iter().all(|item| !item.is_empty());
     whole.then(|| Value::Array(items.into_iter().map(|item| Value::String(item.to_owned())).collect()))
+}
+
+/// `None` where a member is no `name=value`.
+fn pairs(text: &str) -> Option<Value> {
+    let members = text.split(',').map(str::trim).filter(|member| !member.is_empty());
+    let pair = |member: &str| {
+        let (name, value) = member.split_once('=')?;
+        Some((name.trim().to_owned(), Value::String(value.trim().to_owned())))
+    };
+    members.map(pair).collect::<Option<Table>>().map(Value::Table)
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ from the environment, else from the file that `--config` (or `POSTLOG_CONFIG`) n
 
 The file is TOML with a section a room. Keys that don't exist are errors, and so are variables that begin with
 `POSTLOG_` and are no key's. On the command line every key is set by `--set KEY=VALUE`; the most used have flags of their
-own: `--data-dir`, `--stages`, `--smtp-listen`, `--http-listen`, `--log`, `--store`, `--admin-key-file`. A list in the
-environment or on the command line is separated by commas.
+own: `--data-dir`, `--stages`, `--smtp-listen`, `--http-listen`, `--log`, `--store`, `--admin-key-file`, `--seal-key-file`.
+A list in the environment or on the command line is separated by commas.
 ";
 
 /// The page.
@@ -39,6 +39,7 @@ pub fn page() -> String {
 fn shown(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Array(items) if items.is_empty() => "empty".to_owned(),
+        serde_json::Value::Object(members) if members.is_empty() => "empty".to_owned(),
         serde_json::Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
         serde_json::Value::String(text) => format!("`{text}`"),
         other => format!("`{other}`"),

@@ -1,6 +1,7 @@
 //! Every key of the configuration with its default. The doc comments here are the reference: `docs/config.md` is made
 //! of them.
 
+use super::client::ClientTable;
 use super::key::{Key, section};
 
 /// The whole file.
@@ -8,6 +9,7 @@ use super::key::{Key, section};
 pub struct Config {
     pub top: Top,
     pub log: LogSection,
+    pub kafka: KafkaSection,
     pub store: StoreSection,
     pub smtp: SmtpSection,
     pub http: HttpSection,
@@ -30,6 +32,7 @@ impl Config {
         vec![
             Section { name: "", about: Top::ABOUT, keys: Top::keys() },
             Section { name: "log", about: LogSection::ABOUT, keys: LogSection::keys() },
+            Section { name: "kafka", about: KafkaSection::ABOUT, keys: KafkaSection::keys() },
             Section { name: "store", about: StoreSection::ABOUT, keys: StoreSection::keys() },
             Section { name: "smtp", about: SmtpSection::ABOUT, keys: SmtpSection::keys() },
             Section { name: "http", about: HttpSection::ABOUT, keys: HttpSection::keys() },
@@ -48,27 +51,37 @@ impl Config {
 section! {
     /// What concerns the whole program.
     Top("") {
-        /// The folder that everything is kept in. One process at a time uses it.
+        /// The folder that everything is kept in. One process at a time uses it. With the log on Kafka each node has
+        /// one of its own: its name, its secrets, and its store, if it has one.
         data_dir: String = "./data".to_owned(),
         /// Which stages this process runs: `ingest` (SMTP), `processors`, `sinks` (the store, the forwards), `api` (HTTP).
+        /// With the log on Kafka any of them, and other nodes run the others.
         stages: Vec<String> = ["ingest", "processors", "sinks", "api"].map(str::to_owned).to_vec(),
         /// How long what is in flight may take to finish when the server is asked to stop.
         shutdown_seconds: u32 = 10,
         /// A file whose first line becomes the first account's API key at the first start. `POSTLOG_ADMIN_KEY` gives
         /// the key itself. With neither a key is made, printed once and kept in `DATA/admin.key`.
         admin_key_file: Option<String> = None,
+        /// A file with the key that webhooks and their secrets are sealed with on the log: 32 bytes, or 64 hexadecimal
+        /// digits. `POSTLOG_SEAL_KEY` gives the digits themselves. With neither one is made at the first start and kept
+        /// in `DATA/seal.key`. Every node of an installation needs the same one; a node without `api` and `sinks`
+        /// needs none.
+        seal_key_file: Option<String> = None,
+        /// Starts with a new seal key though the one that webhooks were sealed with is lost: they wait until they are
+        /// set again.
+        seal_key_lost: bool = false,
     }
 }
 
 section! {
     /// The message log.
     LogSection("log") {
-        /// Which log is used. This build has `embedded`.
+        /// Which log is used: `embedded`, or the brokers of a Kafka, such as `kafka://one:9092,two:9092`.
         kind: String = "embedded".to_owned(),
-        /// Partitions of the `mail.*` topics. Fixed when the data folder is made. Not set: what the folder was made
-        /// with, and 1 in a new one.
+        /// Partitions of the `mail.*` topics. Fixed when the log is made. Not set: what it was made with, and 1 in a
+        /// new data folder, 12 on a Kafka.
         partitions: Option<u32> = None,
-        /// A segment file of `mail.raw` is closed when it would grow over this. Retention removes whole segments.
+        /// Of the embedded log, as all that follow but `retention_days`: a segment file of `mail.raw` is closed when it would grow over this. Retention removes whole segments.
         segment_bytes: u64 = 64 << 20,
         /// A segment file is closed at the first mail after this time, so that old mail can go.
         segment_hours: u32 = 24,
@@ -77,7 +90,7 @@ section! {
         reserve_bytes: u64 = 256 << 20,
         /// Mail that may wait to be written, in bytes.
         queue_bytes: usize = 64 << 20,
-        /// How long `mail.raw` keeps mail. Not set: as long as the store keeps it.
+        /// How long `mail.raw` keeps mail. Not set: as long as the store keeps it. On Kafka the topic is made with it.
         retention_days: Option<u32> = None,
         /// The oldest segments of `mail.raw` go while it is larger than this. What the store still shows is copied
         /// into the store before. Not set: no limit.
@@ -86,6 +99,25 @@ section! {
         cache_bytes: u64 = 16 << 20,
         /// Journals of that database: what has to be read again after a kill. At least 64 MiB.
         journal_bytes: u64 = 64 << 20,
+    }
+}
+
+section! {
+    /// The log on Kafka, where `log.kind` names its brokers.
+    KafkaSection("kafka") {
+        /// Stands before the name of every topic and group, so that several installations may share a cluster.
+        prefix: String = String::new(),
+        /// Copies of each partition, when the topics are made. Not set: as many as the cluster makes by itself.
+        replication: Option<u32> = None,
+        /// How long the brokers may take to acknowledge a mail before its sender is told to come again (451). Less
+        /// than `smtp.append_wait_seconds`.
+        message_timeout_seconds: u32 = 30,
+        /// How long the start waits for a broker.
+        start_wait_seconds: u32 = 60,
+        /// Handed on to librdkafka, by its names: `"security.protocol" = "SASL_SSL"`, `"ssl.ca.location" = "…"`. A value
+        /// may be `{ file = "PATH" }` (its first line) or `{ env = "VARIABLE" }`. In a variable and on the command
+        /// line: `name=value,name=value`. What decides whether mail can be lost is not to be changed here.
+        client: ClientTable = ClientTable::default(),
     }
 }
 

@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 
 use super::build::Stages;
-use super::{Config, Fault};
+use super::{Config, Fault, brokers};
 
 /// Twice this, and some KiB, is the log's largest record: a dead letter may have to hold a whole one.
 pub const LARGEST_MESSAGE_BYTES: u64 = 30 << 20;
 const SMALLEST_MESSAGE_BYTES: u64 = 64 << 10;
 const SMALLEST_SEGMENT_BYTES: u64 = 64 << 10;
 const MOST_PARTITIONS: u32 = 256;
+/// A topic's name has 249 letters at most.
+const LONGEST_PREFIX: usize = 200;
 /// Under the limit that the engine sets to any call.
 const MOST_ANSWER_SECONDS: u64 = 50;
 const MOST_SECONDS: u32 = 24 * 60 * 60;
@@ -73,18 +75,21 @@ fn check_top(config: &Config, check: &mut Check) {
     }
     check.range("shutdown_seconds", top.shutdown_seconds.into(), 0, MOST_SECONDS.into());
     match Stages::parse(&top.stages) {
-        Ok(stages) => stages.faults().into_iter().for_each(|cause| check.fault("stages", cause)),
+        Ok(stages) => stages.faults(is_kafka(config)).into_iter().for_each(|cause| check.fault("stages", cause)),
         Err(cause) => check.fault("stages", cause),
     }
 }
 
 fn check_log_and_store(config: &Config, check: &mut Check) {
-    for (key, kind) in [("log.kind", &config.log.kind), ("store.kind", &config.store.kind)] {
-        if kind != "embedded" {
-            check.fault(key, format!("this build has embedded only, not {kind:?}"));
-        }
+    if config.store.kind != "embedded" {
+        check.fault("store.kind", format!("this build has embedded only, not {:?}", config.store.kind));
     }
     let log = &config.log;
+    if is_kafka(config) {
+        check_kafka(config, check);
+    } else if log.kind != "embedded" {
+        check.fault("log.kind", format!("it must be embedded or kafka://host:port,host:port, not {:?}", log.kind));
+    }
     if let Some(partitions) = log.partitions {
         check.range("log.partitions", partitions.into(), 1, MOST_PARTITIONS.into());
     }
@@ -97,6 +102,39 @@ fn check_log_and_store(config: &Config, check: &mut Check) {
     }
     if config.store.retention_days == Some(0) {
         check.fault("store.retention_days", "it must be 1 or more; leave it out to keep mail");
+    }
+}
+
+/// Whether brokers are named, rightly or not.
+fn is_kafka(config: &Config) -> bool {
+    config.log.kind.starts_with(brokers::SCHEME)
+}
+
+fn check_kafka(config: &Config, check: &mut Check) {
+    if !cfg!(feature = "kafka") {
+        check.fault("log.kind", "this build has no Kafka: it was made without the feature `kafka`");
+    }
+    if let Err(cause) = brokers::parse(&config.log.kind) {
+        check.fault("log.kind", cause);
+    }
+    if config.log.retention_bytes.is_some() {
+        let cause = "the log on Kafka goes by age: set retention.bytes of the topic at the cluster instead";
+        check.fault("log.retention_bytes", cause);
+    }
+    let kafka = &config.kafka;
+    let is_of_a_name = |letter: u8| letter.is_ascii_alphanumeric() || b"._-".contains(&letter);
+    if kafka.prefix.len() > LONGEST_PREFIX || !kafka.prefix.bytes().all(is_of_a_name) {
+        let cause = format!("it must be letters, digits, dots, dashes and underscores, {LONGEST_PREFIX} at most");
+        check.fault("kafka.prefix", cause);
+    }
+    if let Some(replication) = kafka.replication {
+        check.range("kafka.replication", replication.into(), 1, 1000);
+    }
+    let answered_by = u64::from(config.smtp.append_wait_seconds).saturating_sub(1);
+    check.range("kafka.message_timeout_seconds", kafka.message_timeout_seconds.into(), 1, answered_by.max(1));
+    check.range("kafka.start_wait_seconds", kafka.start_wait_seconds.into(), 0, MOST_SECONDS.into());
+    for (name, cause) in kafka.client.faults() {
+        check.fault("kafka.client", format!("{name}: {cause}"));
     }
 }
 
@@ -167,7 +205,7 @@ mod tests {
     fn every_fault_is_named_with_its_key() {
         let mut config = Config::default();
         config.top.stages = vec!["ingest".to_owned(), "apis".to_owned()];
-        config.log.kind = "kafka".to_owned();
+        config.log.kind = "kafka:".to_owned();
         config.log.partitions = Some(0);
         config.store.kind = "cql".to_owned();
         config.smtp.listen = "1025".to_owned();
@@ -178,8 +216,8 @@ mod tests {
             keys(&config),
             [
                 "stages",
-                "log.kind",
                 "store.kind",
+                "log.kind",
                 "log.partitions",
                 "smtp.listen",
                 "smtp.domains",
@@ -209,6 +247,20 @@ mod tests {
         };
         assert!(with(LARGEST_MESSAGE_BYTES).is_empty());
         assert_eq!(with(LARGEST_MESSAGE_BYTES + 1), ["smtp.message_bytes"]);
+    }
+
+    #[test]
+    #[cfg(feature = "kafka")]
+    fn what_can_not_work_on_a_kafka_is_named_and_every_subset_of_stages_can() {
+        let mut config = Config::default();
+        config.log.kind = "kafka://one:9092,[::1]:9093".to_owned();
+        config.top.stages = vec!["ingest".to_owned(), "api".to_owned()];
+        assert_eq!(validate(&config), []);
+        config.log.kind = "kafka://one:9092,two".to_owned();
+        config.log.retention_bytes = Some(1);
+        config.kafka.prefix = "a/b".to_owned();
+        config.kafka.message_timeout_seconds = config.smtp.append_wait_seconds;
+        assert_eq!(keys(&config), ["log.kind", "log.retention_bytes", "kafka.prefix", "kafka.message_timeout_seconds"]);
     }
 
     #[test]

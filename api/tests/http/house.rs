@@ -15,7 +15,7 @@ use bytes::Bytes;
 use eventlog::embedded::{DatabaseSettings, EmbeddedLog, EmbeddedSettings, open_database};
 use eventlog::{Bounds, Follower, Limits, Log, LogError, LogId, Member, Progress, Tail};
 use mailstore::embedded::EmbeddedStore;
-use mailstore::{Fact, RawSource, Store, StoreError, Totals, Upkeep};
+use mailstore::{Fact, RawBytes, RawSource, Store, StoreError, Totals, Upkeep};
 use processors::spam::{Counts, MODEL_NAME, Model, Models};
 use schemas::event::{AccountChange, AccountEvent, Door, MailRaw, Peer};
 use schemas::{Event, MessageId, NewRecord, Position, Record, Topic, codec};
@@ -79,7 +79,8 @@ impl House {
         let database = open_database(&folder.path().join("db"), DatabaseSettings::default()).unwrap();
         let settings = EmbeddedSettings { reserve_bytes: 0, ..EmbeddedSettings::default() };
         let embedded = EmbeddedLog::open(database.clone(), folder.path(), settings).unwrap();
-        let store = EmbeddedStore::open(database, &embedded.id().0, Arc::new(Segments(Arc::clone(&embedded)))).unwrap();
+        let segments = RawBytes::OnLog(Arc::new(Segments(Arc::clone(&embedded))));
+        let store = EmbeddedStore::open(database, &embedded.id().0, segments).unwrap();
         let log = Arc::new(Faulty { inner: embedded, fault: Mutex::new(Fault::None) });
         let shutdown = CancellationToken::new();
         let as_log: Arc<dyn Log> = log.clone();

@@ -4,6 +4,7 @@
 
 mod access;
 mod cases;
+mod classifier;
 mod faults;
 mod house;
 mod limits;

@@ -5,9 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::Notify;
+
+use super::said::{Said, said};
 
 /// What changed last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +43,15 @@ impl Assignment {
     }
 }
 
-impl ClientContext for Assignment {}
+impl ClientContext for Assignment {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        Said.log(level, facility, text);
+    }
+
+    fn error(&self, cause: KafkaError, text: &str) {
+        said(&cause, text);
+    }
+}
 
 impl ConsumerContext for Assignment {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, assigned: &mut TopicPartitionList) {

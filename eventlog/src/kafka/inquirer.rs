@@ -12,6 +12,7 @@ use schemas::record::Partition;
 use schemas::{Position, Topic};
 
 use super::names::Names;
+use super::said::Said;
 use super::settings::KafkaSettings;
 use super::{ASK_TIMEOUT, convert};
 use crate::{Bounds, LogError, Result};
@@ -30,8 +31,8 @@ pub(super) enum End {
 
 pub(super) struct Inquirer {
     pub names: Arc<Names>,
-    committed: Arc<BaseConsumer>,
-    written: BaseConsumer,
+    committed: Arc<BaseConsumer<Said>>,
+    written: BaseConsumer<Said>,
     partitions: BTreeMap<Topic, Partition>,
 }
 
@@ -39,12 +40,12 @@ impl Inquirer {
     pub fn new(
         settings: &KafkaSettings,
         names: &Arc<Names>,
-        committed: Arc<BaseConsumer>,
+        committed: Arc<BaseConsumer<Said>>,
         partitions: BTreeMap<Topic, Partition>,
     ) -> Result<Self> {
         let mut config = settings.consumer_config(&names.group("postlog-inquirer"));
         config.set("isolation.level", "read_uncommitted");
-        let written: BaseConsumer = config.create().map_err(convert::unavailable)?;
+        let written: BaseConsumer<Said> = config.create_with_context(Said).map_err(convert::unavailable)?;
         Ok(Self { names: Arc::clone(names), committed, written, partitions })
     }
 
@@ -136,7 +137,7 @@ impl Inquirer {
     /// partition has no leader.
     fn offsets(
         &self,
-        client: &BaseConsumer,
+        client: &BaseConsumer<Said>,
         topic: Topic,
         time: KafkaOffset,
     ) -> Result<BTreeMap<Partition, Option<u64>>> {
@@ -156,7 +157,7 @@ impl Inquirer {
 
     fn ask_offsets(
         &self,
-        client: &BaseConsumer,
+        client: &BaseConsumer<Said>,
         topic: Topic,
         time: KafkaOffset,
     ) -> std::result::Result<BTreeMap<Partition, Option<u64>>, KafkaError> {

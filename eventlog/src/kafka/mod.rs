@@ -2,11 +2,13 @@
 //! computed, and readers that see committed records only.
 
 mod assignment;
+mod client;
 mod convert;
 mod inquirer;
 mod member;
 mod names;
 mod reader;
+mod said;
 mod settings;
 mod tail;
 mod topics;
@@ -27,7 +29,10 @@ use schemas::{NewRecord, Position, Topic};
 
 use inquirer::{End, Inquirer};
 use names::Names;
+use said::Said;
 pub use settings::KafkaSettings;
+
+pub use client::client_fault;
 
 use crate::{Bounds, Log, LogError, LogId, Member, Result, Tail, metric};
 
@@ -50,8 +55,8 @@ impl KafkaLog {
         settings.check()?;
         let settings = Arc::new(settings);
         let names = Arc::new(Names::new(&settings.prefix));
-        let client: BaseConsumer =
-            settings.consumer_config(&names.group("postlog-inquirer")).create().map_err(convert::unavailable)?;
+        let config = settings.consumer_config(&names.group("postlog-inquirer"));
+        let client: BaseConsumer<Said> = config.create_with_context(Said).map_err(convert::unavailable)?;
         let client = Arc::new(client);
         let admin: AdminClient<DefaultClientContext> =
             settings.client_config().create().map_err(convert::unavailable)?;
@@ -64,6 +69,11 @@ impl KafkaLog {
         let log = Self { id: LogId(id), settings, names, producer, inquirer, admin };
         log.wait_for_leaders().await?;
         Ok(Arc::new(log))
+    }
+
+    /// The largest record that an append takes.
+    pub fn max_record_bytes(&self) -> usize {
+        self.settings.max_record_bytes
     }
 
     /// New partitions are without a leader for a moment; until then they can neither be read nor written.

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rdkafka::consumer::{Consumer as _, DefaultConsumerContext, StreamConsumer};
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use schemas::{Position, Record, Topic};
 use tokio::time::timeout_at;
 
 use super::inquirer::Inquirer;
 use super::names::Names;
 use super::reader::Reader;
+use super::said::Said;
 use super::settings::KafkaSettings;
 use super::{ASK_TIMEOUT, convert};
 use crate::{Limits, LogError, Result, Tail};
 
 pub(super) struct KafkaTail {
-    reader: Reader<DefaultConsumerContext>,
+    reader: Reader<Said>,
     /// Where it starts, until the first poll: nothing is fetched that nobody asked for.
     from: Option<Vec<Position>>,
 }
@@ -23,7 +24,7 @@ pub(super) struct KafkaTail {
 impl KafkaTail {
     pub async fn start(settings: &KafkaSettings, inquirer: &Arc<Inquirer>, from: &[Position]) -> Result<Self> {
         let config = settings.consumer_config(&inquirer.names.group("postlog-tail"));
-        let consumer: StreamConsumer = config.create().map_err(convert::unavailable)?;
+        let consumer: StreamConsumer<Said> = config.create_with_context(Said).map_err(convert::unavailable)?;
         let mut reader = Reader::new(consumer, inquirer);
         reader.start_at(from);
         let (consumer, names) = (Arc::clone(&reader.consumer), Arc::clone(&inquirer.names));
@@ -36,7 +37,7 @@ impl KafkaTail {
 }
 
 /// A partition whose leader is not known yet is looked at again after a second only: it is asked for beforehand.
-fn connect(consumer: &StreamConsumer, names: &Names, topics: &[Topic]) -> Result<()> {
+fn connect(consumer: &StreamConsumer<Said>, names: &Names, topics: &[Topic]) -> Result<()> {
     for topic in topics {
         consumer.fetch_metadata(Some(names.of(*topic)), ASK_TIMEOUT).map_err(convert::unavailable)?;
     }
@@ -46,7 +47,7 @@ fn connect(consumer: &StreamConsumer, names: &Names, topics: &[Topic]) -> Result
 #[async_trait]
 impl Tail for KafkaTail {
     async fn poll(&mut self, limits: &Limits) -> Result<Vec<Record>> {
-        let deadline = Reader::<DefaultConsumerContext>::deadline(limits);
+        let deadline = Reader::<Said>::deadline(limits);
         if let Some(from) = &self.from {
             let list = convert::list(&self.reader.inquirer.names, from)?;
             self.reader.consumer.assign(&list).map_err(convert::unavailable)?;

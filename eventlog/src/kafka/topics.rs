@@ -13,6 +13,7 @@ use schemas::topic::{Kept, Partitions};
 use tokio::time::Instant;
 
 use super::names::Names;
+use super::said::Said;
 use super::settings::KafkaSettings;
 use super::{ASK_TIMEOUT, convert};
 use crate::{LogError, Result};
@@ -27,7 +28,7 @@ pub(super) fn admin_options() -> AdminOptions {
 }
 
 /// The id of the cluster, once a broker answers; a line a second says what is waited for.
-pub(super) async fn wait_for_broker(inquirer: &Arc<BaseConsumer>, settings: &KafkaSettings) -> Result<String> {
+pub(super) async fn wait_for_broker(inquirer: &Arc<BaseConsumer<Said>>, settings: &KafkaSettings) -> Result<String> {
     let deadline = Instant::now() + settings.start_timeout;
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     loop {
@@ -54,7 +55,7 @@ pub(super) async fn wait_for_broker(inquirer: &Arc<BaseConsumer>, settings: &Kaf
 /// just begun to answer may take its time over it.
 pub(super) async fn ensure(
     admin: &AdminClient<DefaultClientContext>,
-    inquirer: &Arc<BaseConsumer>,
+    inquirer: &Arc<BaseConsumer<Said>>,
     names: &Names,
     settings: &KafkaSettings,
 ) -> Result<BTreeMap<Topic, u32>> {
@@ -74,7 +75,7 @@ pub(super) async fn ensure(
 
 async fn try_to_ensure(
     admin: &AdminClient<DefaultClientContext>,
-    inquirer: &Arc<BaseConsumer>,
+    inquirer: &Arc<BaseConsumer<Said>>,
     names: &Names,
     settings: &KafkaSettings,
 ) -> Result<BTreeMap<Topic, u32>> {
@@ -109,7 +110,7 @@ fn one_count(found: BTreeMap<Topic, u32>) -> Result<BTreeMap<Topic, u32>> {
     Ok(found)
 }
 
-async fn partitions(inquirer: &Arc<BaseConsumer>, names: &Names) -> Result<BTreeMap<Topic, u32>> {
+async fn partitions(inquirer: &Arc<BaseConsumer<Said>>, names: &Names) -> Result<BTreeMap<Topic, u32>> {
     let asked = Arc::clone(inquirer);
     let names = names.clone();
     tokio::task::spawn_blocking(move || {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use metrics::{counter, histogram};
-use schemas::Position;
+use schemas::{Event, Position};
 
 use super::Inner;
 use super::edit::Edit;
 use super::tables::{Ledger, Tables};
-use crate::{Fact, Result, row, telemetry};
+use crate::{Fact, RawBytes, Result, row, telemetry};
 
 impl Inner {
     pub fn apply(&self, facts: Vec<Fact>, positions: &[Position]) -> Result<()> {
@@ -38,6 +38,9 @@ impl Tables {
                 continue;
             }
             counter!(telemetry::FACTS_APPLIED, "topic" => fact.position.topic.name()).increment(1);
+            if let (RawBytes::CopiedIn, Event::Raw(raw)) = (&self.shared.raw, &fact.event) {
+                edit.copy_in(raw)?;
+            }
             if let Some((id, column)) = row::column_of(fact) {
                 edit.row(&id)?.merge(column);
             }

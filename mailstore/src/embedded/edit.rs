@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use fjall::{OwnedWriteBatch, Readable, Slice, Snapshot};
+use schemas::event::MailRaw;
 use schemas::{MessageId, Position};
 
 use super::tables::{Ledger, Tables, write_counts, write_volume};
@@ -16,6 +17,7 @@ pub struct Edit<'a> {
     tables: &'a Tables,
     view: Snapshot,
     touched: HashMap<MessageId, Touched>,
+    copied_in: HashMap<MessageId, Slice>,
     dropped_bytes: HashSet<MessageId>,
 }
 
@@ -30,7 +32,7 @@ impl<'a> Edit<'a> {
     /// The caller holds the tables' writer until [`Edit::commit`].
     pub fn new(tables: &'a Tables) -> Self {
         let view = tables.snapshot();
-        Self { tables, view, touched: HashMap::new(), dropped_bytes: HashSet::new() }
+        Self { tables, view, touched: HashMap::new(), copied_in: HashMap::new(), dropped_bytes: HashSet::new() }
     }
 
     /// The row as it will be; an empty one for a message that is not known.
@@ -50,6 +52,16 @@ impl<'a> Edit<'a> {
             touched.row = None;
         }
         self.remove_bytes(id)
+    }
+
+    /// Keeps the bytes with the message. What is there already (tables that are rebuilt share it) is not written again,
+    /// and what is gone stays gone.
+    pub fn copy_in(&mut self, raw: &MailRaw) -> Result<()> {
+        let id = &raw.message_id;
+        if !self.row(id)?.gone && !self.view.contains_key(&self.tables.shared.bytes, id.as_str()).map_err(failed)? {
+            self.copied_in.insert(id.clone(), Slice::from(raw.content.as_slice()));
+        }
+        Ok(())
     }
 
     pub fn remove_bytes(&mut self, id: &MessageId) -> Result<()> {
@@ -81,6 +93,9 @@ impl<'a> Edit<'a> {
         for place in positions {
             let next = after.positions.entry((place.topic, place.partition)).or_insert(0);
             *next = place.offset.max(*next);
+        }
+        for (id, bytes) in &self.copied_in {
+            batch.insert(&self.tables.shared.bytes, id.as_str(), bytes.clone());
         }
         for id in &self.dropped_bytes {
             batch.remove(&self.tables.shared.bytes, id.as_str());

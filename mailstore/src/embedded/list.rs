@@ -9,7 +9,7 @@ use schemas::{EntryId, MessageId};
 
 use super::tables::Tables;
 use super::{damaged, failed};
-use crate::{Entry, ListQuery, Listed, Result, Scope, StoreError, encoding, views};
+use crate::{Entry, ListQuery, Listed, RawBytes, Result, Scope, StoreError, encoding, views};
 
 /// No list is longer.
 const LIST_LIMIT: usize = 1000;
@@ -72,8 +72,8 @@ impl Tables {
         if let Some(copy) = snapshot.get(&self.shared.bytes, id.as_str()).map_err(failed)? {
             return Ok(Some(Bytes::copy_from_slice(&copy)));
         }
-        let Some(place) = row.raw_place() else { return Ok(None) };
-        let found = self.shared.raw.read(place)?;
+        let (RawBytes::OnLog(log), Some(place)) = (&self.shared.raw, row.raw_place()) else { return Ok(None) };
+        let found = log.read(place)?;
         Ok(found.filter(|found| found.message_id == *id).map(|found| Bytes::from(found.content)))
     }
 

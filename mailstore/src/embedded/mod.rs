@@ -29,13 +29,15 @@ use self::listed::WrittenOut;
 use self::rebuild::Building;
 use self::tables::{Shared, Tables};
 use crate::{
-    Counts, Entry, Fact, ListQuery, Listed, RawSource, Result, Retention, Store, StoreError, Swept, Totals, Upkeep,
+    Counts, Entry, Fact, ListQuery, Listed, RawBytes, Result, Retention, Store, StoreError, Swept, Totals, Upkeep,
 };
 
 const FORMAT: u64 = 1;
 const FORMAT_KEY: &str = "format";
 const LOG_KEY: &str = "log";
 const GENERATION_KEY: &str = "generation";
+/// Whether bytes were copied in from the first message on; not there in stores that hold them by reference.
+const COPIED_IN_KEY: &str = "copied_in";
 
 /// Up to here a list is read where it was asked for; a longer one goes to a thread that may block.
 const INLINE_LIMIT: usize = 100;
@@ -56,7 +58,7 @@ struct Inner {
 
 impl EmbeddedStore {
     /// Opens the store, or makes an empty one for this log. What an interrupted rebuild left is dropped.
-    pub fn open(db: Database, log_id: &str, raw: Arc<dyn RawSource>) -> Result<Arc<Self>> {
+    pub fn open(db: Database, log_id: &str, raw: RawBytes) -> Result<Arc<Self>> {
         let meta = db.keyspace("store.meta", KeyspaceCreateOptions::default).map_err(failed)?;
         let text = |key| -> Result<Option<String>> {
             let value = meta.get(key).map_err(failed)?;
@@ -77,10 +79,16 @@ impl EmbeddedStore {
             }
             Some(_) => {}
             None => {
+                if matches!(raw, RawBytes::CopiedIn) {
+                    meta.insert(COPIED_IN_KEY, "1").map_err(failed)?;
+                }
                 meta.insert(FORMAT_KEY, FORMAT.to_string()).map_err(failed)?;
                 meta.insert(GENERATION_KEY, "1").map_err(failed)?;
                 meta.insert(LOG_KEY, log_id).map_err(failed)?;
             }
+        }
+        if text(COPIED_IN_KEY)?.is_some() != matches!(raw, RawBytes::CopiedIn) {
+            return Err(StoreError::Damaged("it has its bytes elsewhere than where they are looked for".to_owned()));
         }
         let generation = number(GENERATION_KEY)?.ok_or_else(|| damaged(GENERATION_KEY))?;
         let bytes = db.keyspace("store.bytes", tables::bytes_options).map_err(failed)?;

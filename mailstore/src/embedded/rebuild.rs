@@ -73,7 +73,12 @@ impl Inner {
                 let id = views::read_id(&key).ok_or_else(|| super::damaged("a row's key"))?;
                 if let Some(row) = carried_row(encoding::decode(&value)?, &starts) {
                     carried += u64::from(row.shown().next().is_some());
+                    let is_gone = row.gone;
                     edit.row(&id)?.merge(row);
+                    if is_gone {
+                        // Where they were copied in, the fold may have brought them again.
+                        edit.remove_bytes(&id)?;
+                    }
                 }
             }
             // What lies before the log's start is what was carried over: it is as good as folded.

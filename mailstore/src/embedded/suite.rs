@@ -1,4 +1,4 @@
-//! The embedded body keeps every promise of the suite.
+//! The embedded body keeps every promise of the suite, whether its bytes lie on the log or were copied in.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,55 +7,67 @@ use tempfile::TempDir;
 
 use super::EmbeddedStore;
 use crate::contract::{Body, folding, lists, rebuilding, retention};
-use crate::{RawSource, Upkeep};
+use crate::{RawBytes, RawSource, Upkeep};
 
 /// Each store in its own folder, which goes with the body.
 #[derive(Default)]
-struct Folders(Mutex<Vec<TempDir>>);
+struct Folders {
+    copies_in: bool,
+    kept: Mutex<Vec<TempDir>>,
+}
+
+async fn in_both_forms(promise: impl AsyncFn(&dyn Body)) {
+    for copies_in in [false, true] {
+        // Shown when the promise is broken.
+        println!("copies in: {copies_in}");
+        promise(&Folders { copies_in, ..Folders::default() }).await;
+    }
+}
 
 #[async_trait]
 impl Body for Folders {
     async fn empty(&self, raw: Arc<dyn RawSource>) -> Arc<dyn Upkeep> {
         let folder = tempfile::tempdir().unwrap();
         let db = fjall::Database::builder(folder.path()).open().unwrap();
-        self.0.lock().unwrap().push(folder);
+        self.kept.lock().unwrap().push(folder);
+        let raw = if self.copies_in { RawBytes::CopiedIn } else { RawBytes::OnLog(raw) };
         EmbeddedStore::open(db, "log", raw).unwrap()
     }
 }
 
 #[tokio::test]
 async fn any_interleaving_ends_in_the_same_dump() {
-    folding::any_interleaving_ends_in_the_same_dump(&Folders::default()).await;
+    in_both_forms(folding::any_interleaving_ends_in_the_same_dump).await;
 }
 
 #[tokio::test]
 async fn positions_move_with_the_facts_and_never_back() {
-    folding::positions_move_with_the_facts_and_never_back(&Folders::default()).await;
+    in_both_forms(folding::positions_move_with_the_facts_and_never_back).await;
 }
 
 #[tokio::test]
 async fn what_lies_behind_the_positions_is_ignored() {
-    folding::what_lies_behind_the_positions_is_ignored(&Folders::default()).await;
+    in_both_forms(folding::what_lies_behind_the_positions_is_ignored).await;
 }
 
 #[tokio::test]
 async fn an_entry_is_shown_when_all_that_a_list_shows_is_there() {
-    folding::an_entry_is_shown_when_all_that_a_list_shows_is_there(&Folders::default()).await;
+    in_both_forms(folding::an_entry_is_shown_when_all_that_a_list_shows_is_there).await;
 }
 
 #[tokio::test]
 async fn deletion_counts_in_whatever_order_it_comes() {
-    folding::deletion_counts_in_whatever_order_it_comes(&Folders::default()).await;
+    in_both_forms(folding::deletion_counts_in_whatever_order_it_comes).await;
 }
 
 #[tokio::test]
 async fn a_later_routing_replaces_the_earlier_whole() {
-    folding::a_later_routing_replaces_the_earlier_whole(&Folders::default()).await;
+    in_both_forms(folding::a_later_routing_replaces_the_earlier_whole).await;
 }
 
 #[tokio::test]
 async fn scores_are_ordered_by_model_then_by_place() {
-    folding::scores_are_ordered_by_model_then_by_place(&Folders::default()).await;
+    in_both_forms(folding::scores_are_ordered_by_model_then_by_place).await;
 }
 
 #[tokio::test]
@@ -65,135 +77,135 @@ async fn an_entry_starts_in_its_own_folder() {
 
 #[tokio::test]
 async fn flags_belong_to_the_entry() {
-    folding::flags_belong_to_the_entry(&Folders::default()).await;
+    in_both_forms(folding::flags_belong_to_the_entry).await;
 }
 
 #[tokio::test]
 async fn facts_without_their_mail_show_nothing() {
-    folding::facts_without_their_mail_show_nothing(&Folders::default()).await;
+    in_both_forms(folding::facts_without_their_mail_show_nothing).await;
 }
 
 #[tokio::test]
 async fn pages_lose_nothing_among_equal_times() {
-    lists::pages_lose_nothing_among_equal_times(&Folders::default()).await;
+    in_both_forms(lists::pages_lose_nothing_among_equal_times).await;
 }
 
 #[tokio::test]
 async fn until_is_inclusive() {
-    lists::until_is_inclusive(&Folders::default()).await;
+    in_both_forms(lists::until_is_inclusive).await;
 }
 
 #[tokio::test]
 async fn a_page_behind_an_entry_heeds_until() {
-    lists::a_page_behind_an_entry_heeds_until(&Folders::default()).await;
+    in_both_forms(lists::a_page_behind_an_entry_heeds_until).await;
 }
 
 #[tokio::test]
 async fn a_page_continues_behind_an_entry_that_was_removed() {
-    lists::a_page_continues_behind_an_entry_that_was_removed(&Folders::default()).await;
+    in_both_forms(lists::a_page_continues_behind_an_entry_that_was_removed).await;
 }
 
 #[tokio::test]
 async fn counts_are_the_lengths_of_lists() {
-    lists::counts_are_the_lengths_of_lists(&Folders::default()).await;
+    in_both_forms(lists::counts_are_the_lengths_of_lists).await;
 }
 
 #[tokio::test]
 async fn starred_entries_stand_in_their_accounts_list() {
-    lists::starred_entries_stand_in_their_accounts_list(&Folders::default()).await;
+    in_both_forms(lists::starred_entries_stand_in_their_accounts_list).await;
 }
 
 #[tokio::test]
 async fn a_star_taken_back_leaves_the_list() {
-    lists::a_star_taken_back_leaves_the_list(&Folders::default()).await;
+    in_both_forms(lists::a_star_taken_back_leaves_the_list).await;
 }
 
 #[tokio::test]
 async fn inboxes_with_like_names_stay_apart() {
-    lists::inboxes_with_like_names_stay_apart(&Folders::default()).await;
+    in_both_forms(lists::inboxes_with_like_names_stay_apart).await;
 }
 
 #[tokio::test]
 async fn a_list_is_never_longer_than_its_limit() {
-    lists::a_list_is_never_longer_than_its_limit(&Folders::default()).await;
+    in_both_forms(lists::a_list_is_never_longer_than_its_limit).await;
 }
 
 #[tokio::test]
 async fn bytes_are_read_by_message_until_its_last_entry_is_deleted() {
-    lists::bytes_are_read_by_message_until_its_last_entry_is_deleted(&Folders::default()).await;
+    in_both_forms(lists::bytes_are_read_by_message_until_its_last_entry_is_deleted).await;
 }
 
 #[tokio::test]
 async fn age_removes_what_is_older_except_what_is_starred() {
-    retention::age_removes_what_is_older_except_what_is_starred(&Folders::default()).await;
+    in_both_forms(retention::age_removes_what_is_older_except_what_is_starred).await;
 }
 
 #[tokio::test]
 async fn size_removes_the_oldest_except_what_is_starred() {
-    retention::size_removes_the_oldest_except_what_is_starred(&Folders::default()).await;
+    in_both_forms(retention::size_removes_the_oldest_except_what_is_starred).await;
 }
 
 #[tokio::test]
 async fn bytes_outlive_the_log() {
-    retention::bytes_outlive_the_log(&Folders::default()).await;
+    in_both_forms(retention::bytes_outlive_the_log).await;
 }
 
 #[tokio::test]
 async fn mail_that_is_not_routed_yet_keeps_its_bytes() {
-    retention::mail_that_is_not_routed_yet_keeps_its_bytes(&Folders::default()).await;
+    in_both_forms(retention::mail_that_is_not_routed_yet_keeps_its_bytes).await;
 }
 
 #[tokio::test]
 async fn what_was_swept_does_not_come_back() {
-    retention::what_was_swept_does_not_come_back(&Folders::default()).await;
+    in_both_forms(retention::what_was_swept_does_not_come_back).await;
 }
 
 #[tokio::test]
 async fn an_entry_that_stays_keeps_the_message() {
-    retention::an_entry_that_stays_keeps_the_message(&Folders::default()).await;
+    in_both_forms(retention::an_entry_that_stays_keeps_the_message).await;
 }
 
 #[tokio::test]
 async fn sweeps_between_folds_keep_the_counts() {
-    retention::sweeps_between_folds_keep_the_counts(&Folders::default()).await;
+    in_both_forms(retention::sweeps_between_folds_keep_the_counts).await;
 }
 
 #[tokio::test]
 async fn a_rebuild_of_the_whole_log_ends_in_the_same_dump() {
-    rebuilding::a_rebuild_of_the_whole_log_ends_in_the_same_dump(&Folders::default()).await;
+    in_both_forms(rebuilding::a_rebuild_of_the_whole_log_ends_in_the_same_dump).await;
 }
 
 #[tokio::test]
 async fn a_rebuild_of_a_shortened_log_loses_nothing() {
-    rebuilding::a_rebuild_of_a_shortened_log_loses_nothing(&Folders::default()).await;
+    in_both_forms(rebuilding::a_rebuild_of_a_shortened_log_loses_nothing).await;
 }
 
 #[tokio::test]
 async fn mail_may_be_carried_over_at_any_time() {
-    rebuilding::mail_may_be_carried_over_at_any_time(&Folders::default()).await;
+    in_both_forms(rebuilding::mail_may_be_carried_over_at_any_time).await;
 }
 
 #[tokio::test]
 async fn reads_and_folds_go_on_during_a_rebuild() {
-    rebuilding::reads_and_folds_go_on_during_a_rebuild(&Folders::default()).await;
+    in_both_forms(rebuilding::reads_and_folds_go_on_during_a_rebuild).await;
 }
 
 #[tokio::test]
 async fn a_switch_is_refused_while_the_new_tables_are_behind() {
-    rebuilding::a_switch_is_refused_while_the_new_tables_are_behind(&Folders::default()).await;
+    in_both_forms(rebuilding::a_switch_is_refused_while_the_new_tables_are_behind).await;
 }
 
 #[tokio::test]
 async fn a_rebuild_of_an_emptied_log_is_what_was_carried_over() {
-    rebuilding::a_rebuild_of_an_emptied_log_is_what_was_carried_over(&Folders::default()).await;
+    in_both_forms(rebuilding::a_rebuild_of_an_emptied_log_is_what_was_carried_over).await;
 }
 
 #[tokio::test]
 async fn nothing_is_swept_during_a_rebuild() {
-    rebuilding::nothing_is_swept_during_a_rebuild(&Folders::default()).await;
+    in_both_forms(rebuilding::nothing_is_swept_during_a_rebuild).await;
 }
 
 #[tokio::test]
 async fn what_retention_removed_stays_removed_in_a_rebuild() {
-    rebuilding::what_retention_removed_stays_removed_in_a_rebuild(&Folders::default()).await;
+    in_both_forms(rebuilding::what_retention_removed_stays_removed_in_a_rebuild).await;
 }

@@ -7,7 +7,7 @@ use schemas::{MessageId, Topic};
 use super::edit::Edit;
 use super::tables::{Ledger, Tables};
 use super::{Inner, damaged, failed};
-use crate::{Result, Retention, StoreError, Swept, telemetry, views};
+use crate::{RawBytes, Result, Retention, StoreError, Swept, telemetry, views};
 
 /// Rows looked at in one batch.
 const BATCH_ROWS: usize = 256;
@@ -208,8 +208,12 @@ impl<'a> Batch<'a> {
             return Ok(Next::Go);
         }
         row.copied = true;
+        let RawBytes::OnLog(log) = &self.tables.shared.raw else {
+            self.swept.messages_copied_out += 1;
+            return Ok(Next::Go);
+        };
         let Some(place) = row.raw_place() else { return Ok(Next::Go) };
-        let Some(raw) = self.tables.shared.raw.read(place)? else {
+        let Some(raw) = log.read(place)? else {
             let (partition, offset) = (place.partition, place.offset);
             tracing::error!(message.id = %id, partition, offset, "the log has given up bytes that were still needed");
             return Ok(Next::Go);

@@ -12,7 +12,7 @@ use schemas::{MessageId, Position, Topic};
 use super::listed::WrittenOut;
 use super::{damaged, failed};
 use crate::row::Row;
-use crate::{Counts, RawSource, Result, Totals, encoding, views};
+use crate::{Counts, RawBytes, Result, Totals, encoding, views};
 
 /// Memory that rows take before they are written out; views and bytes have half of it each.
 const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
@@ -21,9 +21,9 @@ const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
 pub struct Shared {
     pub db: Database,
     pub meta: Keyspace,
-    /// Bytes copied out of the log, by message id.
+    /// Bytes that were copied, by message id: out of the log, or in with their message.
     pub bytes: Keyspace,
-    pub raw: Arc<dyn RawSource>,
+    pub raw: RawBytes,
     pub written_out: WrittenOut,
 }
 

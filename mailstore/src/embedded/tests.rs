@@ -7,13 +7,13 @@ use schemas::{Position, Topic};
 
 use super::EmbeddedStore;
 use crate::contract::{Chance, ModelLog, dump, mail_by_chance, writing};
-use crate::{ListQuery, Result, Retention, Scope, Store, StoreError, Upkeep};
+use crate::{ListQuery, RawBytes, Result, Retention, Scope, Store, StoreError, Upkeep};
 
 const INBOX: &str = "ann@a.example";
 
 fn open_with(path: &Path, log_id: &str, log: &Arc<ModelLog>) -> Result<Arc<EmbeddedStore>> {
     let db = fjall::Database::builder(path).open().unwrap();
-    EmbeddedStore::open(db, log_id, log.clone())
+    EmbeddedStore::open(db, log_id, RawBytes::OnLog(log.clone()))
 }
 
 fn open(path: &Path, log_id: &str) -> Result<Arc<EmbeddedStore>> {
@@ -34,6 +34,45 @@ async fn a_store_of_another_log_is_refused() {
     let refused = open(folder.path(), "two").err();
     assert!(matches!(refused, Some(StoreError::OtherLog { stored, given }) if stored == "one" && given == "two"));
     open(folder.path(), "one").unwrap();
+}
+
+#[tokio::test]
+async fn bytes_are_looked_for_where_they_were_put_when_the_store_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |raw| EmbeddedStore::open(fjall::Database::builder(folder.path()).open().unwrap(), "one", raw);
+    drop(open(RawBytes::CopiedIn).unwrap());
+    let refused = open(RawBytes::OnLog(Arc::new(ModelLog::default()))).err();
+    assert!(matches!(refused, Some(StoreError::Damaged(_))));
+    open(RawBytes::CopiedIn).unwrap();
+}
+
+/// What is gone has no bytes any more, also while the log still has the mail.
+#[tokio::test]
+async fn bytes_that_were_copied_in_go_with_their_message() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), Arc::new(ModelLog::default()));
+    let mail = writing::mail(&log, 1, 10, &[(0, INBOX)]);
+    let db = fjall::Database::builder(folder.path()).open().unwrap();
+    let store = EmbeddedStore::open(db, "one", RawBytes::CopiedIn).unwrap();
+    log.fold(&*store, &mut Chance::seeded(1)).await;
+    let copies = || store.inner.shared.bytes.len().unwrap();
+    assert_eq!((copies(), store.raw(&mail.id).await.unwrap().map(|bytes| bytes.len())), (1, Some(100)));
+    writing::delete(&log, &mail, 0);
+    log.fold(&*store, &mut Chance::seeded(1)).await;
+    store.sweep(&Retention::default()).await.unwrap();
+    assert_eq!(copies(), 0);
+    // A rebuild meets the mail once more, before or after it hears that it is gone.
+    for carries_first in [true, false] {
+        let next = store.rebuild().await.unwrap();
+        if carries_first {
+            store.carry_over(&[]).await.unwrap();
+        }
+        log.fold(&*next, &mut Chance::seeded(2)).await;
+        store.carry_over(&[]).await.unwrap();
+        store.switch().await.unwrap();
+        assert_eq!((copies(), store.raw(&mail.id).await.unwrap()), (0, None));
+    }
+    store.sweep(&Retention { raw_before: log.ends(), ..Retention::default() }).await.unwrap();
+    assert_eq!(store.current().rows.len().unwrap(), 0);
 }
 
 #[tokio::test]

@@ -29,13 +29,13 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 pub struct Replay {
-    pub log: Arc<dyn Log>,
-    pub store: Arc<dyn Upkeep>,
-    pub accounts: Arc<Follower<Table>>,
+    log: Arc<dyn Log>,
+    store: Arc<dyn Upkeep>,
+    accounts: Arc<Follower<Table>>,
     pub models: Arc<Follower<Models>>,
-    pub stop: CancellationToken,
+    stop: CancellationToken,
     /// Held by who replays: a second one is not kept waiting.
-    pub under_way: Mutex<()>,
+    under_way: Mutex<()>,
 }
 
 #[async_trait]
@@ -52,6 +52,17 @@ impl Replays for Replay {
 }
 
 impl Replay {
+    pub fn new(
+        log: &Arc<dyn Log>,
+        store: Arc<dyn Upkeep>,
+        accounts: &Arc<Follower<Table>>,
+        models: Arc<Follower<Models>>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (log, accounts) = (Arc::clone(log), Arc::clone(accounts));
+        Self { log, store, accounts, models, stop, under_way: Mutex::new(()) }
+    }
+
     /// Tells how far it has come, and whether to go on.
     fn tell(&self, report: &Report<'_>, stage: &str, done: u64, total: u64) -> Result<(), OperationError> {
         let is_wanted = report(RebuildStep { stage: stage.to_owned(), done, total });

@@ -60,7 +60,7 @@ pub async fn score(replay: &Replay, ask: &Ask, report: &Report<'_>) -> Result<Sc
     };
     let older = Arc::new(Older::than(log).await?);
     let had = if older.is_empty() { Had::new() } else { scoring.older(older).await? };
-    scoring.from_log(&stretches, &had).await?;
+    scoring.on_log(&stretches, &had).await?;
     let Scoring { chosen, mark, done, tally, .. } = scoring;
     Ok(ScoreReport {
         replay: mark,
@@ -94,7 +94,7 @@ impl Scoring<'_> {
         Ok(had)
     }
 
-    async fn from_log(&mut self, stretches: &[Stretch], had: &Had) -> Result<(), OperationError> {
+    async fn on_log(&mut self, stretches: &[Stretch], had: &Had) -> Result<(), OperationError> {
         let total: u64 = stretches.iter().map(|one| one.end.saturating_sub(one.from)).sum();
         let mut behind = 0;
         for &stretch in stretches {

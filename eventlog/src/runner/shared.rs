@@ -2,18 +2,19 @@
 //! where the projection stands in them. Whoever was frozen may apply what others have applied meanwhile, so such a
 //! projection must not care how often, or how late, it is given the same.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemas::record::{Offset, Partition};
 use schemas::{Position, Topic};
-use std::collections::BTreeMap;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::lag::Lag;
 use super::project::{ProjectError, apply};
 use super::{Backoff, BatchLimits, Projection, ProjectionError};
-use crate::{LogError, Progress, Result, Shares, Starts};
+use crate::{Log, LogError, Progress, Result, Shares, Starts};
 
 /// What is followed, as a member of which group, and who is told.
 pub struct Share {
@@ -34,8 +35,9 @@ pub async fn project_shared(
     shutdown: CancellationToken,
 ) -> std::result::Result<(), ProjectError> {
     let mut backoff = Backoff::default();
+    let mut lag = Lag::new(projection.name(), &share.topics);
     loop {
-        let followed = follow(&share, &projection, &mut backoff, &shutdown).await;
+        let followed = follow(&share, &projection, &mut backoff, &mut lag, &shutdown).await;
         share.has.send_replace(Vec::new());
         let error = match followed {
             Err(ProjectError::Log(error)) if error.is_transient() => error,
@@ -53,6 +55,7 @@ async fn follow(
     share: &Share,
     projection: &Arc<dyn Projection>,
     backoff: &mut Backoff,
+    lag: &mut Lag,
     shutdown: &CancellationToken,
 ) -> std::result::Result<(), ProjectError> {
     let starts = Arc::new(OfProjection(Arc::clone(projection)));
@@ -72,15 +75,19 @@ async fn follow(
         share.has.send_if_modified(|known| std::mem::replace(known, has.clone()) != has);
         let is_ahead = |at: &Position| places.get(&(at.topic, at.partition)).is_none_or(|&place| at.offset > place);
         let moved: Vec<Position> = positions.into_iter().filter(is_ahead).collect();
-        if moved.is_empty() {
-            continue;
+        if !moved.is_empty() {
+            // What holds no records is applied as well: others ask the projection how far it has come.
+            if !apply(projection.as_ref(), records, &moved, shutdown).await? {
+                return Ok(());
+            }
+            places.extend(moved.iter().map(|at| ((at.topic, at.partition), at.offset)));
+            share.progress.advance(&moved);
         }
-        // What holds no records is applied as well: others ask the projection how far it has come.
-        if !apply(projection.as_ref(), records, &moved, shutdown).await? {
-            return Ok(());
+        if lag.is_due() {
+            let log: &dyn Log = share.log.as_ref();
+            let at = |(&(topic, partition), &offset)| Position::new(topic, partition, offset);
+            lag.measure(log, &places.iter().map(at).collect::<Vec<Position>>()).await;
         }
-        places.extend(moved.iter().map(|at| ((at.topic, at.partition), at.offset)));
-        share.progress.advance(&moved);
     }
 }
 

@@ -26,6 +26,11 @@ pub fn decode(bytes: &[u8]) -> Result<Row> {
     }
 }
 
+/// For members that are left out where they say nothing.
+pub const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -156,10 +156,9 @@ impl Engine {
                 self.start_forwards(parts, &log, &store, Arc::clone(&accounts));
             }
             if let Some(listener) = parts.listeners.http()? {
-                let (under_way, as_upkeep) = (Gate::new(()), Arc::<EmbeddedStore>::clone(&store));
-                let operations = Rebuild { log: Arc::clone(&log), store: as_upkeep, gate, turn, under_way };
-                let stop = self.doors_stop.clone();
-                let replays = Replay::new(&log, store.clone(), &accounts, models, stop);
+                let (log_too, under_way) = (Arc::clone(&log), Gate::new(()));
+                let operations = Rebuild { log: log_too, store: store.clone(), gate, turn, under_way };
+                let replays = Replay::new(&log, store.clone(), &accounts, models, self.doors_stop.clone());
                 let sockets = self.start_sockets(&log, &store, &accounts, &unanswered).await?;
                 let doors = self.doors_of(parts, &log, store, accounts, (operations, replays), sockets);
                 let serving = api::http::serve(listener, api::http::router(Arc::new(doors)), self.doors_stop.clone());
@@ -194,8 +193,7 @@ impl Engine {
         models: Arc<Follower<Models>>,
     ) {
         let (log, stop, settings) = (Arc::clone(log), self.work_stop.clone(), parts.settings.processors.clone());
-        let trainer = Trainer { log: Arc::clone(&log), models: Arc::clone(&models) };
-        self.spawn_work("trainer", trainer.run(stop.clone()));
+        self.spawn_work("trainer", Trainer { log: Arc::clone(&log), models: Arc::clone(&models) }.run(stop.clone()));
         let stage = Arc::new(Processors { accounts, models });
         self.spawn_work(
             "processors",

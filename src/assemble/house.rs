@@ -149,7 +149,7 @@ async fn drain_metrics(metrics: metrics_exporter_prometheus::PrometheusHandle) {
 }
 
 /// The first signal asks to stop; the second ends the process at once.
-fn stop_signal() -> anyhow::Result<CancellationToken> {
+pub fn stop_signal() -> anyhow::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be waited for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be waited for")?;
     let stop = CancellationToken::new();

@@ -6,4 +6,4 @@ mod read;
 mod walk;
 
 pub use read::{Mail, read_all};
-pub use walk::{Found, walk};
+pub use walk::{Found, walk, walk_corpus};

@@ -111,6 +111,13 @@ fn read_mbox(
     Ok(ControlFlow::Continue(()))
 }
 
+/// Whether a file begins as mail or as an mbox does.
+pub(super) fn begins_as_mail_at(path: &Path) -> io::Result<bool> {
+    let mut head = Vec::new();
+    File::open(path)?.take(HEAD_BYTES).read_to_end(&mut head)?;
+    Ok(begins_as_mail(&head))
+}
+
 /// Whether the first line is a header field (RFC 5322 2.2) or the envelope line of an mbox. Mail has a blank behind the
 /// colon nearly always; lists of colons, such as /etc/passwd, have none.
 fn begins_as_mail(head: &[u8]) -> bool {

@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::read;
+
 /// Folders inside folders.
 const MAX_DEPTH: usize = 64;
 
@@ -17,16 +19,25 @@ pub enum Found {
 /// Everything that the path names. A file that is named itself is taken whatever its name is; links are followed for
 /// files, and never for folders.
 pub fn walk(path: &Path) -> Vec<Found> {
+    walk_for(path, is_mail)
+}
+
+/// The same, and in a folder also files of other names that begin as mail does: corpora have such.
+pub fn walk_corpus(path: &Path) -> Vec<Found> {
+    walk_for(path, |path| is_mail(path) || begins_as_mail(path))
+}
+
+fn walk_for(path: &Path, is_wanted: fn(&Path) -> bool) -> Vec<Found> {
     let mut found = Vec::new();
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => walk_folder(path, 0, &mut found),
+        Ok(metadata) if metadata.is_dir() => walk_folder(path, 0, is_wanted, &mut found),
         Ok(metadata) => found.push(Found::File { path: path.to_owned(), size_bytes: metadata.len() }),
         Err(error) => found.push(Found::Fault { path: path.to_owned(), error }),
     }
     found
 }
 
-fn walk_folder(folder: &Path, depth: usize, found: &mut Vec<Found>) {
+fn walk_folder(folder: &Path, depth: usize, is_wanted: fn(&Path) -> bool, found: &mut Vec<Found>) {
     let fault = |error| Found::Fault { path: folder.to_owned(), error };
     if depth > MAX_DEPTH {
         return found.push(fault(io::Error::other(format!("it lies deeper than {MAX_DEPTH} folders"))));
@@ -40,8 +51,8 @@ fn walk_folder(folder: &Path, depth: usize, found: &mut Vec<Found>) {
     for entry in entries {
         let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            walk_folder(&path, depth + 1, found);
-        } else if is_mail(&path) {
+            walk_folder(&path, depth + 1, is_wanted, found);
+        } else if is_wanted(&path) {
             match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_file() => found.push(Found::File { path, size_bytes: metadata.len() }),
                 Ok(_) => {}
@@ -57,6 +68,12 @@ fn is_mail(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let in_maildir = path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "cur" || folder == "new");
     ["eml", "mbox", "mbx"].iter().any(|known| extension.eq_ignore_ascii_case(known)) || in_maildir
+}
+
+/// What can't be looked at is told when it is read.
+fn begins_as_mail(path: &Path) -> bool {
+    let is_file = fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    is_file && read::begins_as_mail_at(path).unwrap_or(true)
 }
 
 #[cfg(test)]
@@ -88,6 +105,16 @@ mod tests {
         let path = folder.path().join("mail.txt");
         fs::write(&path, "x").unwrap();
         assert_eq!(names(&path), ["mail.txt"]);
+    }
+
+    #[test]
+    fn in_a_corpus_what_begins_as_mail_is_mail_whatever_its_name_is() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("0001.ea7e79d3"), "Subject: x\n\n").unwrap();
+        fs::write(folder.path().join("0002"), "From a@x Mon Nov 24 10:00:00 2025\nSubject: y\n\n").unwrap();
+        fs::write(folder.path().join("cmds"), "mv 1 2\n").unwrap();
+        let all: Vec<Found> = walk_corpus(folder.path());
+        assert_eq!((all.len(), names(folder.path()).len()), (2, 0));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! `POSTLOG_TEST_KILLS=30` raises how often the storm kills the server (5 without it).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
+mod classifier;
 mod command_line;
 mod damage;
 mod disk_full;

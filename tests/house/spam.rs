@@ -16,8 +16,8 @@ pub fn events(server: &Server, topic: &str) -> Vec<Value> {
 
 /// The version of the model for all that stands on the log.
 pub fn trained(server: &Server) -> Option<String> {
-    let models = events(server, "spam.models").into_iter().filter(|model| model["key"] == "default");
-    models.last().map(|model| model["event"]["version"].as_str().unwrap().to_owned())
+    let mut models = events(server, "spam.models").into_iter().filter(|model| model["key"] == "default");
+    models.next_back().map(|model| model["event"]["version"].as_str().unwrap().to_owned())
 }
 
 pub fn move_to(server: &Server, inbox: &str, id: &str, folder: &str) {

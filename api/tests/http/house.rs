@@ -16,7 +16,7 @@ use eventlog::embedded::{DatabaseSettings, EmbeddedLog, EmbeddedSettings, open_d
 use eventlog::{Bounds, Follower, Limits, Log, LogError, LogId, Member, Progress, Tail};
 use mailstore::embedded::EmbeddedStore;
 use mailstore::{Fact, RawBytes, RawSource, Store, StoreError, Totals, Upkeep};
-use processors::spam::{Model, Models};
+use processors::spam::{Counts, MODEL_NAME, Model, Models};
 use schemas::event::{AccountChange, AccountEvent, Door, MailRaw, Peer};
 use schemas::{Event, MessageId, NewRecord, Position, Record, Topic, codec};
 use tempfile::TempDir;
@@ -37,6 +37,13 @@ pub struct House {
     delivered: Mutex<u8>,
     shutdown: CancellationToken,
     _folder: TempDir,
+}
+
+/// Every mail scores 0.5 by it.
+fn knows_nothing() -> Models {
+    let mut models = Models::default();
+    models.fold(&Counts::default().to_event(MODEL_NAME, 1, 0)).unwrap();
+    models
 }
 
 /// An answer, read whole.
@@ -168,7 +175,7 @@ impl House {
     /// What processors and store sink do with a message.
     pub async fn fold(&self, position: Position, raw: MailRaw) {
         let offset = i64::try_from(position.offset).unwrap();
-        let facts = self.doors.accounts.read(|table| processors::process(&raw, offset, table, &Models::default()));
+        let facts = self.doors.accounts.read(|table| processors::process(&raw, offset, table, &knows_nothing()));
         let mut folded = vec![Fact { position, event: Event::Raw(raw) }];
         for event in [Event::Parsed(facts.parsed), Event::Scored(facts.scored), Event::Routed(facts.routed)] {
             folded.push(Fact { position: self.append(event.clone(), Some(position.partition)).await, event });

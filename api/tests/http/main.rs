@@ -4,6 +4,7 @@
 
 mod access;
 mod cases;
+mod corrections;
 mod faults;
 mod house;
 mod limits;

@@ -41,6 +41,15 @@ pub fn of_parts(to: &str, from: &str, subject: &str, text: &str) -> MailParsed {
     }
 }
 
+/// What a person reads of a message: its text, or its HTML read as text.
+pub fn text_of(parsed: &MailParsed) -> String {
+    match (&parsed.text, &parsed.html) {
+        (Some(text), _) => text.clone(),
+        (None, Some(html)) => parse::html_as_text(html),
+        (None, None) => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tokens_of;

@@ -1,5 +1,27 @@
 //! How much a message looks like spam: naive Bayes over the tokens of a message, with the newest model on
 //! `spam.models`, or the one that ships in the program until there is one.
+//!
+//! A library door of its own: it needs no log and no server.
+//!
+//! ```
+//! use processors::spam::{Counts, Kind, MODEL_NAME, Model, hashes_of, judge, read};
+//!
+//! // The model that ships in the program.
+//! let mail = b"From: bob@example.org\nSubject: Cheap pills\n\nBuy pills online now, no prescription.\n";
+//! let mail = read(mail.to_vec());
+//! let verdict = judge(&mail, &Model::starter());
+//! assert!(verdict.score > 0.5);
+//! println!("{} since {:?}", verdict.score, verdict.tokens.first());
+//!
+//! // Counts that learn, and take back exactly.
+//! let mut counts = Counts::clone(&Counts::starter());
+//! counts.learn(&hashes_of(&mail), Kind::Ham);
+//! let taught = Model::new(&counts.to_event(MODEL_NAME, 1, 0))?;
+//! assert!(judge(&mail, &taught).score < verdict.score);
+//! counts.unlearn(&hashes_of(&mail), Kind::Ham);
+//! assert_eq!(counts, *Counts::starter());
+//! # Ok::<(), processors::spam::InvalidModel>(())
+//! ```
 
 mod bayes;
 mod counts;
@@ -16,7 +38,7 @@ pub mod training;
 pub use counts::{CORRECTION_WEIGHT, Counts, KEY_BITS, Kind};
 pub use file::{InvalidFile, MAX_FILE_BYTES};
 pub use form::{InvalidModel, MAX_MODEL_TOKENS, MIN_MESSAGES};
-pub use message::{of_parts, read};
+pub use message::{of_parts, read, text_of};
 pub use model::{Model, TOP_TOKENS, Verdict};
 pub use models::{Models, OF_ACCOUNT, own_model_name};
 pub use tokens::{MAX_TOKENS, hashes_of, tokens_of};

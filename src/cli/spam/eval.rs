@@ -43,7 +43,10 @@ impl Eval {
         };
         if self.json {
             let mut object = json!(figures);
-            object["model"] = json!({ "name": model.name(), "version": model.version(), "tokens": model.tokens() });
+            let of_model = json!({ "name": model.name(), "version": model.version(), "tokens": model.tokens() });
+            if let Some(members) = object.as_object_mut() {
+                members.insert("model".to_owned(), of_model);
+            }
             screen::print(&format!("{object}\n"))?;
         } else {
             screen::print(&told(&figures, model.version()))?;

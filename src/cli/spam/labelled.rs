@@ -10,14 +10,14 @@ use processors::spam::Kind;
 
 use super::super::failure::Failure;
 use super::super::screen;
-use crate::mails::{Found, Mail, read_all, walk};
+use crate::mails::{Found, Mail, read_all, walk_corpus};
 
 /// Without a terminal, a line is written every so many mails.
 const TOLD_EVERY: u64 = 1000;
 
 #[derive(Debug, Clone, Args)]
 pub struct Labelled {
-    /// Spam: files (one mail each, or mboxes) and folders of .eml files, mboxes and Maildirs
+    /// Spam: files (one mail each, or mboxes) and folders of them
     #[arg(long, num_args = 1.., value_name = "PATH")]
     spam: Vec<PathBuf>,
     /// Mail that is no spam
@@ -30,12 +30,12 @@ impl Labelled {
     pub fn find(&self) -> Result<Vec<(Kind, Vec<Found>)>, Failure> {
         let kinds = [(Kind::Spam, &self.spam), (Kind::Ham, &self.ham)];
         let found: Vec<(Kind, Vec<Found>)> =
-            kinds.map(|(kind, paths)| (kind, paths.iter().flat_map(|path| walk(path)).collect())).into();
+            kinds.map(|(kind, paths)| (kind, paths.iter().flat_map(|path| walk_corpus(path)).collect())).into();
         for ((kind, paths), (_, files)) in kinds.iter().zip(&found) {
             if !paths.is_empty() && files.is_empty() {
                 let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
                 let paths = paths.join(", ");
-                let text = format!("no {} lies in {paths}: .eml, .mbox and Maildirs are looked for", name(*kind));
+                let text = format!("no {} lies in {paths}: mail in files and mboxes is looked for", name(*kind));
                 return Err(Failure::Usage(text));
             }
         }

@@ -5,7 +5,10 @@ mod choice;
 mod eval;
 mod figures;
 mod labelled;
+mod models;
 mod predict;
+mod review;
+mod serve;
 mod train;
 
 use clap::{Args, Subcommand};
@@ -27,15 +30,23 @@ enum Command {
     Predict(predict::Predict),
     /// Say how well a model tells spam from ham
     Eval(eval::Eval),
+    /// List the models: the program's own, and what stands on the log
+    Models(models::Models),
+    /// Say of mail what it is, the least certain first
+    Review(review::Review),
+    /// Serve POST /api/spam-checks and nothing else
+    Serve(serve::Serve),
 }
 
 impl Spam {
     pub async fn run(self, place: &Place) -> Result<(), Failure> {
-        let _ = place;
         match self.command {
             Command::Train(command) => off_the_runtime(move || command.run()).await,
             Command::Predict(command) => off_the_runtime(move || command.run()).await,
             Command::Eval(command) => off_the_runtime(move || command.run()).await,
+            Command::Models(command) => command.run(place).await,
+            Command::Review(command) => command.run(place).await,
+            Command::Serve(command) => command.run(place).await,
         }
     }
 }

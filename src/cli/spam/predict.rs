@@ -10,7 +10,7 @@ use super::super::failure::Failure;
 use super::super::screen;
 use super::choice::Choice;
 use super::labelled::Progress;
-use crate::mails::{Found, read_all, walk};
+use crate::mails::{Found, read_all, walk_corpus};
 
 #[derive(Debug, Args)]
 pub struct Predict {
@@ -19,7 +19,7 @@ pub struct Predict {
     /// For programs: path,score a line, the path quoted where it has to be (RFC 4180)
     #[arg(long)]
     csv: bool,
-    /// Files (one mail each, or mboxes) and folders of .eml files, mboxes and Maildirs
+    /// Files (one mail each, or mboxes) and folders of them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 }
@@ -27,7 +27,7 @@ pub struct Predict {
 impl Predict {
     pub fn run(self) -> Result<(), Failure> {
         let model = self.model.load()?;
-        let found: Vec<Found> = self.paths.iter().flat_map(|path| walk(path)).collect();
+        let found: Vec<Found> = self.paths.iter().flat_map(|path| walk_corpus(path)).collect();
         // Its lines are the progress.
         let mut progress = Progress::new(found.iter(), true);
         let mut outcome = Ok(());

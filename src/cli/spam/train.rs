@@ -16,6 +16,7 @@ use super::super::failure::Failure;
 use super::super::screen;
 use super::choice::read_counts;
 use super::labelled::{Labelled, Progress, name, read_each};
+use super::review::read_answers;
 use crate::mails::Found;
 
 /// How much work a kill may cost.
@@ -25,6 +26,9 @@ const KEPT_EVERY: Duration = Duration::from_secs(2);
 pub struct Train {
     #[command(flatten)]
     mails: Labelled,
+    /// What a person said in `review`; each counts for several mails, as a correction does
+    #[arg(long, value_name = "FILE")]
+    reviewed: Vec<PathBuf>,
     /// Begin with the counts of this model [default: with none]
     #[arg(long, value_name = "FILE")]
     onto: Option<PathBuf>,
@@ -44,7 +48,7 @@ struct Part {
 
 impl Train {
     pub fn run(self) -> Result<(), Failure> {
-        if self.mails.is_empty() {
+        if self.mails.is_empty() && self.reviewed.is_empty() {
             return Err(Failure::Usage("name mail to learn from: --spam PATH… and --ham PATH…".to_owned()));
         }
         let found = self.mails.find()?;
@@ -76,6 +80,9 @@ impl Train {
             }
             Ok(())
         })?;
+        for path in &self.reviewed {
+            read_answers(path)?.iter().for_each(|(hashes, kind)| counts.learn(hashes, *kind));
+        }
         replace(&self.model, &counts.to_file())?;
         remove(&part_path)?;
         let (spam, ham) = (counts.spam_messages(), counts.ham_messages());

@@ -1,0 +1,101 @@
+//! `postlog spam models`: the model that ships in the program, and those that stand on `spam.models`.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use clap::Args;
+use hyper::Method;
+use processors::spam::{Counts, MODEL_NAME, Model};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::super::door::{Door, Reach};
+use super::super::failure::Failure;
+use super::super::{Place, screen};
+
+const PATH: &str = "/api/admin/events/spam.models?from=earliest&follow=false";
+
+#[derive(Debug, Args)]
+pub struct Models {
+    #[command(flatten)]
+    reach: Reach,
+    /// Only the one that ships in the program; no server is asked
+    #[arg(long)]
+    starter: bool,
+    /// For programs: a JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// A record of the topic; without an event a model is in force no longer.
+#[derive(Deserialize)]
+struct Line {
+    key: String,
+    event: Option<Found>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Found {
+    name: String,
+    version: String,
+    sequence: i64,
+    trained_at: i64,
+    spam_messages: i64,
+    ham_messages: i64,
+}
+
+impl Models {
+    pub async fn run(self, place: &Place) -> Result<(), Failure> {
+        let mut models = BTreeMap::new();
+        if !self.starter {
+            let found = &mut models;
+            Door::visit_what_is(place, &self.reach, async |door| {
+                door.lines(Method::GET, PATH, |line| {
+                    let line: Line = serde_json::from_slice(line).context("the server answers with no model")?;
+                    match line.event {
+                        Some(model) => found.insert(line.key, model),
+                        None => found.remove(&line.key),
+                    };
+                    Ok(true)
+                })
+                .await
+            })
+            .await?;
+        }
+        let in_force = if models.contains_key(MODEL_NAME) { "the program's" } else { "the program's, in force" };
+        let all = std::iter::once((in_force, starter())).chain(models.into_values().map(|model| ("in force", model)));
+        if self.json {
+            let lines: String =
+                all.map(|(state, model)| format!("{}\n", with_state(&model, state == "the program's"))).collect();
+            return screen::print(&lines);
+        }
+        let rows: Vec<Vec<String>> = all.map(|(state, model)| row(&model, state)).collect();
+        screen::print(&screen::table(&["name", "version", "sequence", "trained", "spam", "ham", ""], &rows))
+    }
+}
+
+fn starter() -> Found {
+    let (model, counts) = (Model::starter(), Counts::starter());
+    Found {
+        name: MODEL_NAME.to_owned(),
+        version: model.version().to_owned(),
+        sequence: 0,
+        trained_at: 0,
+        spam_messages: counts.spam_messages().into(),
+        ham_messages: counts.ham_messages().into(),
+    }
+}
+
+fn with_state(model: &Found, is_set_aside: bool) -> serde_json::Value {
+    json!({
+        "name": model.name, "version": model.version, "sequence": model.sequence, "trained_at": model.trained_at,
+        "spam_messages": model.spam_messages, "ham_messages": model.ham_messages, "in_force": !is_set_aside,
+    })
+}
+
+fn row(model: &Found, state: &str) -> Vec<String> {
+    let trained = if model.trained_at == 0 { "-".to_owned() } else { screen::time(model.trained_at) };
+    let numbers = [model.spam_messages, model.ham_messages].map(|count| count.to_string());
+    let [spam, ham] = numbers;
+    vec![model.name.clone(), model.version.clone(), model.sequence.to_string(), trained, spam, ham, state.to_owned()]
+}

@@ -4,7 +4,7 @@
 
 mod access;
 mod cases;
-mod corrections;
+mod classifier;
 mod faults;
 mod house;
 mod limits;

@@ -1,128 +1,121 @@
-//! The classifier as a service, in the shapes of Mailsac's own.
+//! What moves say about spam, and who may say it; the folder rule; and what an operator takes back.
 
-use api::http::{Classifier, classifier_alone};
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::http::{Request, StatusCode};
-use processors::spam::{Counts, Kind, MODEL_NAME, Model, hashes_of, of_parts};
-use serde_json::Value;
-use tower::ServiceExt;
+use axum::http::StatusCode;
+use eventlog::{Limits, Log};
+use schemas::event::{AccountChange, AddressSettings, CorrectionScope, SpamCorrection, SpamVerdict};
+use schemas::{Event, Position, Topic, codec};
 
 use crate::house::House;
 
-const MAIL: &str =
-    r#"{"to":"ann@example.com","from":"bob@example.org","subject":"Cheap pills","text":"Buy pills online now"}"#;
-
-async fn ask(router: &Router, path: &str, kind: &str, body: impl Into<Body>) -> (StatusCode, String) {
-    let request = Request::post(path).header("content-type", kind).body(body.into()).unwrap();
-    let response = router.clone().oneshot(request).await.unwrap();
-    let status = response.status();
-    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    (status, String::from_utf8(body.to_vec()).unwrap())
+async fn said(house: &House) -> Vec<SpamCorrection> {
+    let topic = Topic::SpamCorrections;
+    let mut tail = house.log.tail(&[Position::new(topic, 0, 0)]).await.unwrap();
+    let limits = Limits { records: 100, bytes: 1 << 20, wait: std::time::Duration::ZERO };
+    let records = tail.poll(&limits).await.unwrap();
+    let read = |value: Option<bytes::Bytes>| match codec::decode(topic, &value.unwrap()) {
+        Ok(Event::Correction(correction)) => correction,
+        other => panic!("{other:?}"),
+    };
+    records.into_iter().map(|record| read(record.value)).collect()
 }
 
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
-}
-
-fn alone() -> Router {
-    classifier_alone(Classifier::new(Model::starter))
-}
-
-#[tokio::test]
-async fn the_answer_is_a_number_with_twenty_decimals_a_verdict_and_reasons() {
-    let (status, body) = ask(&alone(), "/api/spam-checks", "application/json", MAIL).await;
-    assert_eq!(status, StatusCode::OK, "{body}");
-    let number = body.strip_prefix("{\"spamminess\":").and_then(|rest| rest.split(',').next()).unwrap();
-    assert_eq!(number.split_once('.').unwrap().1.len(), 20, "{body}");
-    let answer = json(&body);
-    assert!(answer["spamminess"].as_f64().unwrap() > 0.5 && answer["spam"] == true, "{body}");
-    assert_eq!(answer["version"], Model::starter().version());
-    let reasons = answer["reasons"].as_array().unwrap();
-    assert!(
-        reasons.iter().any(|reason| reason["token"] == "online" && reason["weight"].as_f64() > Some(0.0)),
-        "{body}"
-    );
-}
-
-#[tokio::test]
-async fn exactly_one_half_is_no_spam() {
-    let router = classifier_alone(Classifier::new(|| std::sync::Arc::new(Model::default())));
-    let (_, body) = ask(&router, "/api/spam-checks", "application/json", MAIL).await;
-    assert!(body.starts_with("{\"spamminess\":0.50000000000000000000,\"spam\":false,"), "{body}");
-}
-
-#[tokio::test]
-async fn all_four_members_have_to_be_texts_with_something_in_them() {
-    for name in ["to", "from", "subject", "text"] {
-        for value in [Value::Null, Value::from(""), Value::from(7)] {
-            let mut mail = json(MAIL);
-            mail[name] = value;
-            let (status, body) = ask(&alone(), "/api/spam-checks", "application/json", mail.to_string()).await;
-            assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
-            let told = json(&body);
-            assert_eq!(told["url"], "/api/spam-checks");
-            assert!(told["message"].as_str().unwrap().contains(name), "{body}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn what_is_no_json_is_a_fault_in_the_shape_that_clients_know_and_tells_nothing_of_our_insides() {
-    let (status, body) = ask(&alone(), "/api/spam-checks", "application/json", "{\"to\":").await;
-    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-    let told = json(&body);
-    let members: Vec<&String> = told.as_object().unwrap().keys().collect();
-    assert_eq!(members, ["code", "message", "stack", "url"]);
-    assert_eq!(told["stack"], "");
-}
-
-#[tokio::test]
-async fn a_server_of_its_own_knows_no_other_route() {
-    for path in ["/", "/api", "/api/me", "/api/spam-checks/x"] {
-        let (status, body) = ask(&alone(), path, "application/json", MAIL).await;
-        assert_eq!((status, json(&body)["url"].as_str()), (StatusCode::NOT_FOUND, Some(path)), "{body}");
-    }
-    let get = Request::get("/api/spam-checks").body(Body::empty()).unwrap();
-    assert_eq!(alone().oneshot(get).await.unwrap().status(), StatusCode::NOT_FOUND);
-}
-
-#[tokio::test]
-async fn a_whole_message_scores_as_its_parts_do() {
-    let mut counts = Counts::default();
-    let parts = of_parts("ann@example.com", "bob@example.org", "Cheap pills", "Buy pills online now\n");
-    (0..3).for_each(|_| counts.train(&hashes_of(&parts), Kind::Spam));
-    let model = std::sync::Arc::new(Model::new(&counts.to_event(MODEL_NAME, 1, 0)).unwrap());
-    let router = classifier_alone(Classifier::new(move || std::sync::Arc::clone(&model)));
-    let whole = "From: bob@example.org\r\nTo: ann@example.com\r\nSubject: Cheap pills\r\n\r\nBuy pills online now\r\n";
-    let (_, of_parts) = ask(&router, "/api/spam-checks", "application/json", MAIL).await;
-    for kind in ["message/rfc822", "text/plain; charset=utf-8"] {
-        let (status, of_whole) = ask(&router, "/api/spam-checks", kind, whole).await;
-        assert_eq!(
-            (status, json(&of_whole)["spamminess"].clone()),
-            (StatusCode::OK, json(&of_parts)["spamminess"].clone())
-        );
-    }
-    let (status, _) = ask(&router, "/api/spam-checks", "message/rfc822", "\r\n").await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
-}
-
-#[tokio::test]
-async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
-    let head = "Subject: x\r\n\r\n";
-    let message = |bytes: usize| format!("{head}{}", "a ".repeat(bytes / 2).get(..bytes - head.len()).unwrap());
-    let most = api::http::MAX_CLASSIFIED_BYTES;
-    let (status, _) = ask(&alone(), "/api/spam-checks", "message/rfc822", message(most)).await;
-    assert_eq!(status, StatusCode::OK);
-    let (status, body) = ask(&alone(), "/api/spam-checks", "message/rfc822", message(most) + "a").await;
-    assert_eq!((status, json(&body)["url"].as_str()), (StatusCode::PAYLOAD_TOO_LARGE, Some("/api/spam-checks")));
-    let (status, _) = ask(&alone(), "/api/spam-checks", "application/json", " ".repeat((1 << 20) + 1)).await;
-    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_main_server_answers_it_too() {
+async fn with_own_inbox() -> House {
     let house = House::new().await;
-    let (status, body) = ask(&house.router, "/api/spam-checks", "application/json", MAIL).await;
-    assert_eq!((status, json(&body)["spam"].clone()), (StatusCode::OK, Value::Bool(true)));
+    let (address, owner) = ("own@x.org".to_owned(), "ann".to_owned());
+    house.change(AccountChange::AddressReserved { address, owner, settings: AddressSettings::default() }).await;
+    house
+}
+
+async fn move_to(house: &House, inbox: &str, id: &str, folder: &str, who: &str) {
+    let moved = house.ask(&format!("PUT /api/addresses/{inbox}/messages/{id}-0/folder/{folder} {who}")).await;
+    assert_eq!(moved.status, StatusCode::OK, "{}", moved.text());
+}
+
+#[tokio::test]
+async fn an_owners_move_into_spam_says_so_with_the_hashes_and_no_text() {
+    let house = with_own_inbox().await;
+    let id = house.deliver(&["own@x.org"], "Subject: Cheap pills\n\nbuy pills\n").await;
+    for folder in ["trash", "spam", "spam", "inbox", "all"] {
+        move_to(&house, "own@x.org", id.as_str(), folder, "ann").await;
+    }
+    let said = said(&house).await;
+    let words: Vec<_> = said.iter().map(|one| (one.verdict, one.scope, one.account.as_str())).collect();
+    assert_eq!(
+        words,
+        [
+            (SpamVerdict::Spam, CorrectionScope::Account, "ann"),
+            (SpamVerdict::TakenBack, CorrectionScope::Account, "ann"),
+        ]
+    );
+    assert!(!said[0].tokens.is_empty() && said[0].hashes().is_sorted());
+    assert_eq!(said[0].tokens, said[1].tokens);
+}
+
+#[tokio::test]
+async fn on_mail_that_nobody_owns_only_an_administrators_moves_count() {
+    let house = House::new().await;
+    let id = house.deliver(&["public@x.org"], "Subject: Hi\n\nbody\n").await;
+    move_to(&house, "public@x.org", id.as_str(), "spam", "bob").await;
+    move_to(&house, "public@x.org", id.as_str(), "inbox", "bob").await;
+    assert!(said(&house).await.is_empty());
+    move_to(&house, "public@x.org", id.as_str(), "spam", "root").await;
+    let said = said(&house).await;
+    assert_eq!((said.len(), said[0].scope, said[0].account.as_str()), (1, CorrectionScope::Everybody, "root"));
+}
+
+#[tokio::test]
+async fn an_automatic_delivery_to_spam_says_nothing_and_moving_it_out_says_ham() {
+    let house = with_own_inbox().await;
+    house.change(AccountChange::SpamFolderSet { account: "ann".into(), over_thousandths: Some(0) }).await;
+    let id = house.deliver(&["own@x.org"], "Subject: Hi\n\nbody\n").await;
+    let listed = house.ask("GET /api/addresses/own@x.org/messages ann").await.json();
+    assert_eq!(listed[0]["folder"], "spam");
+    assert!(said(&house).await.is_empty());
+    move_to(&house, "own@x.org", id.as_str(), "inbox", "ann").await;
+    move_to(&house, "own@x.org", id.as_str(), "spam", "ann").await;
+    let words: Vec<_> = said(&house).await.iter().map(|one| one.verdict).collect();
+    assert_eq!(words, [SpamVerdict::Ham, SpamVerdict::TakenBack]);
+}
+
+#[tokio::test]
+async fn an_account_sets_its_own_folder_rule_and_an_administrator_anybodys() {
+    let house = House::new().await;
+    let set = async |line: &str, body: &str| {
+        let answer = house.send(line, body).await;
+        (answer.status.as_u16(), answer.text())
+    };
+    assert_eq!(set("PUT /api/me/spam-folder ann", r#"{"over": 0.9}"#).await.0, 200);
+    assert_eq!(house.ask("GET /api/me ann").await.json()["disableSpam"], false);
+    assert_eq!(set("PUT /api/admin/accounts/bob/spam-folder ann", r#"{"over": 0.9}"#).await.0, 403);
+    let (status, text) = set("PUT /api/admin/accounts/bob/spam-folder root", r#"{"over": 0.25}"#).await;
+    assert_eq!((status, text.as_str()), (200, r#"{"account":"bob","over":0.25}"#));
+    assert_eq!(set("PUT /api/admin/accounts/bob/spam-folder root", r#"{"over": null}"#).await.0, 200);
+    assert_eq!(house.ask("GET /api/me bob").await.json()["disableSpam"], true);
+    for body in [r#"{"over": 1.1}"#, r#"{"over": "x"}"#, "{}"] {
+        assert_eq!(set("PUT /api/me/spam-folder ann", body).await.0, 400, "{body}");
+    }
+    assert_eq!(set("PUT /api/admin/accounts/nobody/spam-folder root", r#"{"over": 0.5}"#).await.0, 404);
+}
+
+#[tokio::test]
+async fn an_operator_lists_corrections_and_takes_them_back() {
+    let house = with_own_inbox().await;
+    for number in 0..3 {
+        let id = house.deliver(&["own@x.org"], &format!("Subject: {number}\n\nbody\n")).await;
+        move_to(&house, "own@x.org", id.as_str(), "spam", "ann").await;
+    }
+    let standing = async || house.ask("GET /api/admin/corrections root").await.text().lines().count();
+    assert_eq!(standing().await, 3);
+    assert_eq!(house.ask("GET /api/admin/corrections ann").await.status, StatusCode::FORBIDDEN);
+    let message = said(&house).await[0].message_id.to_string();
+    let take_back = async |body: String| {
+        let answer = house.send("POST /api/admin/corrections/take-back root", &body).await;
+        (answer.status.as_u16(), answer.text())
+    };
+    assert_eq!(take_back("{}".to_owned()).await.0, 400, "all is said where all are meant");
+    let one = take_back(format!(r#"{{"message": "{message}"}}"#)).await;
+    assert_eq!(one, (200, r#"{"takenBack":1}"#.to_owned()));
+    assert_eq!(standing().await, 2);
+    assert_eq!(take_back(r#"{"account": "ann"}"#.to_owned()).await.1, r#"{"takenBack":2}"#);
+    assert_eq!((standing().await, said(&house).await.len()), (0, 6));
 }

@@ -64,7 +64,6 @@ pub fn load(sources: &Sources) -> Result<Settings, Faults> {
 
 /// What runs where nothing is set.
 #[cfg(test)]
-#[expect(clippy::expect_used, reason = "a test checks that the defaults have no fault")]
 pub fn defaults() -> Settings {
     build::build(&Config::default()).expect("the defaults can work")
 }

@@ -45,7 +45,7 @@ check: lint
 	cargo test --workspace --locked --lib --bins
 
 test:
-	@scripts/need $(BUILD) $(KAFKA) curl faketime kcat python3 strace swaks
+	@scripts/need $(BUILD) $(KAFKA) curl kcat python3 strace swaks
 	cargo test --workspace --locked
 	cargo test -p eventlog --features kafka,contract --locked
 	cargo test -p mailstore --features cql,contract --locked

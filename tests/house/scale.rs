@@ -11,7 +11,7 @@ use crate::support::cassandra::{self, Cassandra};
 use crate::support::http::request;
 use crate::support::mail::plain;
 use crate::support::server::{House, OnLog, Server, signal, text_of};
-use crate::support::{eventually, kafka, program};
+use crate::support::{eventually, kafka};
 
 const MAILS: usize = 60;
 const MAIL_BYTES: usize = 3_000;
@@ -125,43 +125,6 @@ fn a_sink_that_was_frozen_while_another_took_its_place_changes_nothing_when_it_t
     sent.extend(send(&server, 4 * MAILS..5 * MAILS));
     all_are_there(&server, &sent);
     assert!(first.stop().success() && server.stop().success());
-}
-
-#[test]
-fn clocks_an_hour_apart_bring_nothing_back_and_hide_nothing() {
-    program("faketime", "faketime");
-    let house = house_on(cassandra::shared());
-    let mut ahead = house.another_node();
-    ahead.wrapper = vec!["faketime".to_owned(), "-f".to_owned(), "+1h".to_owned()];
-    // What is waited for is measured by a clock that nobody sets.
-    ahead.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    ahead.set("DONT_FAKE_MONOTONIC", "1");
-    let (behind, ahead) = (house.start(), ahead.start());
-    let mut sent = send(&behind, (0..MAILS).filter(|number| number % 2 == 0));
-    sent.extend(send(&ahead, (0..MAILS).filter(|number| number % 2 == 1)));
-    all_are_there(&behind, &sent);
-    // Each undoes what stands there by the other.
-    for number in 0..ROUNDS {
-        let path = format!("/api/addresses/{}/messages/{}-0", inbox(number), sent[&number]);
-        let [by, other] = if number % 2 == 0 { [&behind, &ahead] } else { [&ahead, &behind] };
-        by.change("PUT", &format!("{path}/read/true"), &Value::Null);
-        other.change("PUT", &format!("{path}/read/false"), &Value::Null);
-        assert_ne!(by.json(&path)["read"], true, "mail {number}");
-        if number % 4 < 2 {
-            by.change("DELETE", &path, &Value::Null);
-            sent.remove(&number);
-        }
-    }
-    all_are_there(&ahead, &sent);
-    // Everything goes to the one that is behind.
-    ahead.kill();
-    sent.extend(send(&behind, MAILS..MAILS + ROUNDS));
-    all_are_there(&behind, &sent);
-    for (number, id) in sent.iter().take(ROUNDS / 2) {
-        let mail = behind.json(&format!("/api/addresses/{}/messages/{id}-0", inbox(*number)));
-        assert_ne!(mail["read"], true, "mail {number}: what was said last counts");
-    }
-    assert!(behind.stop().success());
 }
 
 fn away_and_back(take_away: impl Fn(&Cassandra), bring_back: impl Fn(&Cassandra)) {

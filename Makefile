@@ -48,12 +48,14 @@ test:
 	@scripts/need $(BUILD) $(KAFKA) curl faketime kcat python3 strace swaks
 	cargo test --workspace --locked
 	cargo test -p eventlog --features kafka,contract --locked
+	cargo test -p mailstore --features cql,contract --locked
 
 lint:
 	@scripts/need $(BUILD)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy -p eventlog --features kafka,contract --all-targets --locked -- -D warnings
+	cargo clippy -p mailstore --features cql,contract --all-targets --locked -- -D warnings
 
 fmt:
 	@scripts/need rust

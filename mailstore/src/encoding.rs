@@ -46,6 +46,11 @@ fn read<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T> {
     }
 }
 
+/// For members that are left out where they say nothing.
+pub const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ use schemas::record::{Offset, Partition};
 use schemas::{EntryId, Event, MessageId, Position, Topic};
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::is_false;
 use crate::{Entry, Envelope, Fact};
 
 /// A value and the offset of the fact that wrote it.
@@ -396,8 +397,4 @@ fn flags_of(change: ActionChange, offset: Offset) -> Flags {
             Flags { labels: BTreeMap::from([(label, Stamped { offset, value: present })]), ..flags }
         }
     }
-}
-
-const fn is_false(flag: &bool) -> bool {
-    !*flag
 }

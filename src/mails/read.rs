@@ -162,7 +162,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let start = "From a@x Mon Nov 24 10:00:00 2025\n";
         fs::write(folder.path().join("a.eml"), "Subject: 1\n\n").unwrap();
-        fs::write(folder.path().join("b.mbox"), format!("{start}Subject: 2\n\n\n{start}Subject: 3\n\n")).unwrap();
+        fs::write(folder.path().join("b.mbox"), format!("{start}Subject: 2\n\n\n{start}Subject: 3\n\n\n")).unwrap();
         let read = |most: usize| {
             let mut names = Vec::new();
             let flow = read_all(walk(folder.path()), &mut |mail| {

@@ -10,7 +10,7 @@ use crate::support::server::{House, Server, text_of};
 pub const ANN: &str = "ann@example.org";
 
 pub fn events(server: &Server, topic: &str) -> Vec<Value> {
-    let text = server.text(&format!("/api/admin/events/{topic}?from=earliest&follow=false"));
+    let text = server.text(&format!("/api/events/{topic}?from=earliest&follow=false"));
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod cases;
+mod classifier;
 mod events;
 mod faults;
 mod house;
@@ -13,5 +14,4 @@ mod reading;
 mod registry;
 mod socket;
 mod spam;
-mod spam_checks;
 mod wire;

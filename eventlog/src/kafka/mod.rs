@@ -11,7 +11,7 @@ mod queue;
 mod reader;
 mod said;
 mod settings;
-mod shared;
+mod share;
 mod tail;
 mod topics;
 mod transactor;
@@ -174,7 +174,7 @@ impl Log for KafkaLog {
 #[async_trait]
 impl Shares for KafkaLog {
     async fn share(&self, group: &str, topics: &[Topic], starts: Arc<dyn Starts>) -> Result<Box<dyn Tail>> {
-        Ok(Box::new(shared::SharedTail::join(&self.settings, &self.inquirer, group, topics, starts)?))
+        Ok(Box::new(share::SharedTail::join(&self.settings, &self.inquirer, group, topics, starts)?))
     }
 }
 

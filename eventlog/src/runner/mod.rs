@@ -8,7 +8,7 @@ mod group;
 mod lag;
 mod markers;
 mod project;
-mod shared;
+mod share;
 #[cfg(test)]
 mod tests;
 
@@ -23,7 +23,7 @@ pub use dead::{DEAD_LETTER_CAUSE_CHARS, DEAD_LETTER_VALUE_BYTES, dead_letter};
 pub use group::run_group;
 pub use markers::DEATHS_BEFORE_GIVING_UP;
 pub use project::{ProjectError, project};
-pub use shared::{Share, project_shared};
+pub use share::{Share, project_shared};
 
 use crate::{Limits, Result};
 

@@ -99,6 +99,50 @@ fn so_many_tokens_of_a_mail_are_looked_at_and_not_one_more() {
 }
 
 #[test]
+fn a_flood_of_one_kind_of_token_pushes_out_no_other_and_does_not_grow_the_model() {
+    let flood = |form: &dyn Fn(u32) -> String| (0..60_000).map(form).collect::<String>();
+    let hostile = [
+        format!(
+            "{}Subject: needle\r\n\r\nhaystack",
+            flood(&|n| if n < 900 { format!("X-{n}: v{n}\r\n") } else { String::new() })
+        ),
+        format!("Received: {}\r\nSubject: needle\r\n\r\nhaystack", flood(&|n| format!("h{n} "))),
+        format!("Subject: needle\r\n\r\nhaystack {}", flood(&|n| format!("w{n} "))),
+        format!("Subject: needle\r\n\r\nhaystack {}", flood(&|n| format!("http://h{n}.x/p{n} "))),
+        format!(
+            "Subject: needle\r\nContent-Type: text/html\r\n\r\n<p>haystack</p>{}",
+            flood(&|n| format!("<t{n} a{n}>"))
+        ),
+    ];
+    for content in hostile {
+        let parsed = read(content.into_bytes());
+        let tokens = tokens_of(&parsed);
+        assert!(tokens.len() <= MAX_TOKENS);
+        for token in ["subject:needle", "haystack"] {
+            assert!(tokens.iter().any(|found| found == token), "{token}");
+        }
+        let mut counts = Counts::default();
+        counts.learn(&hashes_of(&parsed), Kind::Spam);
+        assert!(counts.tokens() <= MAX_TOKENS);
+    }
+}
+
+#[test]
+fn every_broken_mail_has_a_score_between_0_and_1() {
+    let model = Model::starter();
+    for charset in ["utf-8", "utf-7", "utf-16", "iso-2022-jp", "gb18030", "koi8-r", "no-such-charset", ""] {
+        let mut content =
+            format!("Subject: =?{charset}?B?////?=\r\nContent-Type: text/html; charset={charset}\r\n\r\n");
+        content.push_str("<p>");
+        let mut content = content.into_bytes();
+        content.extend((0..=255_u8).cycle().take(4096));
+        let score = judge(&read(content), &model).score;
+        assert!((0.0..=1.0).contains(&score), "{charset}: {score}");
+    }
+    assert_eq!(judge(&read(Vec::new()), &model).score, UNKNOWN);
+}
+
+#[test]
 fn hashes_rise_and_stand_once() {
     let hashes = hashes_of(&parsed("b a c b a"));
     assert_eq!(hashes, hashes_of(&parsed("c a b")));

@@ -13,7 +13,7 @@ use super::super::door::{Door, Reach};
 use super::super::failure::Failure;
 use super::super::{Place, screen};
 
-const PATH: &str = "/api/admin/events/spam.models?from=earliest&follow=false";
+const PATH: &str = "/api/events/spam.models?from=earliest&follow=false";
 
 #[derive(Debug, Args)]
 pub struct Models {

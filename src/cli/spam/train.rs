@@ -161,3 +161,34 @@ fn beside(path: &Path, extension: &str) -> PathBuf {
     name.push(extension);
     name.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_gone_on_with_by_the_same_command_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.model.part");
+        assert!(read_part(&path, "these").unwrap().is_none());
+        let mut counts = Counts::default();
+        counts.train(&[1 << 50, 2 << 50], Kind::Spam);
+        keep_part(&path, &Part { inputs: "these".to_owned(), done: 7 }, &counts).unwrap();
+        assert_eq!(read_part(&path, "these").unwrap(), Some((counts, 7)));
+        assert!(read_part(&path, "others").unwrap().is_none());
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert!(read_part(&path, "these").unwrap().is_none(), "half a file counts for nothing");
+    }
+
+    #[test]
+    fn other_mail_other_sizes_and_another_beginning_are_another_training() {
+        let found = |name: &str, size_bytes| vec![(Kind::Spam, vec![Found::File { path: name.into(), size_bytes }])];
+        let one = digest(&found("a.eml", 1), &Counts::default());
+        assert_eq!(one, digest(&found("a.eml", 1), &Counts::default()));
+        let mut onto = Counts::default();
+        onto.train(&[1], Kind::Ham);
+        let others = [digest(&found("b.eml", 1), &Counts::default()), digest(&found("a.eml", 2), &Counts::default())];
+        assert!(others.iter().chain([&digest(&found("a.eml", 1), &onto)]).all(|other| *other != one));
+    }
+}

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::eventually;
 use super::server::signal;
 
 /// Ports may be taken between finding and using them.
@@ -55,6 +56,9 @@ impl Scripted {
     pub fn signal(&self, name: &str) {
         let pid = std::fs::read_to_string(self.folder.path().join("pid")).unwrap();
         signal(pid.trim().parse().unwrap(), name);
+        if name == "STOP" {
+            eventually("every thread of it stands still", || stands_still(pid.trim()).then_some(()));
+        }
     }
 
     fn command(&self, command: &str) -> Command {
@@ -97,4 +101,13 @@ fn free_ports() -> u16 {
             return port;
         }
     }
+}
+
+/// proc(5): the state `T` is that of a thread that a signal has stopped.
+fn stands_still(pid: &str) -> bool {
+    let is_stopped = |thread: std::fs::DirEntry| {
+        let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:\tT"))
+    };
+    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().all(|thread| is_stopped(thread.unwrap()))
 }

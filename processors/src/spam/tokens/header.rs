@@ -1,6 +1,7 @@
-//! Tokens of the header: the fields' names, words of their values, and words of the Received lines. Left out are fields
-//! in which another filter gave its verdict, since they tell the answer in training and are missing or forged later;
-//! fields that say by which list or mailbox a message came, since they tell the source of the training; and dates.
+//! Tokens of the header: the fields' names, words of the values of those that are no addresses or ids, and words of the
+//! Received lines. Left out are fields in which another filter gave its verdict, since they tell the answer in training
+//! and are missing or forged later; fields that say by which list or mailbox a message came, since they tell the source
+//! of the training; and dates.
 
 use std::borrow::Cow;
 
@@ -87,6 +88,27 @@ const DATES: [&str; 7] = [
     "x-originating-time",
 ];
 
+/// Fields whose values are addresses and ids: they tell who wrote to whom in the training, and nothing of other mail.
+const SAID_BY_NAME: [&str; 17] = [
+    "to",
+    "cc",
+    "bcc",
+    "reply-to",
+    "sender",
+    "return-path",
+    "apparently-to",
+    "resent-from",
+    "resent-to",
+    "resent-cc",
+    "x-sender",
+    "x-authentication-warning",
+    "message-id",
+    "in-reply-to",
+    "references",
+    "resent-message-id",
+    "thread-index",
+];
+
 pub(super) fn add<'a>(tokens: &mut Tokens<'a>, parsed: &'a MailParsed) {
     tokens.open(ROOM_FOR_SUBJECT);
     add_subject(tokens, &parsed.subject);
@@ -107,6 +129,7 @@ pub(super) fn add<'a>(tokens: &mut Tokens<'a>, parsed: &'a MailParsed) {
         match name.as_ref() {
             // They have tokens of their own.
             "received" | "subject" | "from" => (),
+            name if SAID_BY_NAME.contains(&name) => (),
             name if DATES.contains(&name) => (),
             "content-type" => add_type(tokens, &field.value),
             _ => add_value(tokens, &name, &field.value),

@@ -1,7 +1,7 @@
 //! Each stage in processes of its own, on a Kafka and a Cassandra: what one takes in another shows, partitions are
 //! shared, and nothing is lost, doubled or brought back when one of them freezes, dies or comes back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,12 @@ use serde_json::Value;
 use crate::support::cassandra::{self, Cassandra};
 use crate::support::http::request;
 use crate::support::mail::plain;
-use crate::support::server::{House, OnLog, Server, signal, text_of};
+use crate::support::receiver::Receiver;
+use crate::support::server::{House, KEY, OnLog, Server, signal, text_of};
+use crate::support::websocket::{Listener, Said};
 use crate::support::{clock, eventually, kafka};
 
+const TOLD: &str = "told@example.org";
 const MAILS: usize = 60;
 const MAIL_BYTES: usize = 3_000;
 const ROUNDS: usize = 20;
@@ -77,6 +80,7 @@ fn what_one_process_takes_in_another_computes_a_third_stores_and_two_show() {
     all_are_there(&first_api.1, &sent);
     all_are_there(&second_api.1, &sent);
     a_write_is_read_elsewhere_at_once(&first_api.1, &second_api.1, &sent);
+    who_is_told_may_ask_at_once(&ingest[0].1, &first_api.1, &second_api.1);
     for (node, _) in ingest.iter().chain(&others) {
         assert!(!node.data.join("database").exists(), "{} needs no database", node.stages);
         node.run(&["ready"]);
@@ -94,6 +98,36 @@ fn a_write_is_read_elsewhere_at_once(one: &Server, other: &Server, sent: &Sent) 
         other.change("PUT", &format!("{path}/labels/seen"), &Value::Null);
         assert_eq!(one.json(&path)["labels"], serde_json::json!(["seen"]), "mail {number}");
     }
+}
+
+/// By a webhook, which one of the sinks calls, and by a websocket of a node that stores nothing.
+fn who_is_told_may_ask_at_once(ingest: &Server, api: &Server, asked: &Server) {
+    let http = asked.http;
+    let path = |inbox: &Value, id: &Value| {
+        format!("/api/addresses/{}/messages/{}", inbox.as_str().unwrap(), id.as_str().unwrap())
+    };
+    let receiver = Receiver::answering(move |call| {
+        let mail = call.json();
+        let answer = request(http, "GET", &path(&mail["inbox"], &mail["_id"]), &[("Mailsac-Key", KEY)], &[]);
+        answer.unwrap().status
+    });
+    let settings = serde_json::json!({"webhook": receiver.url("/"), "enablews": true});
+    api.change("POST", &format!("/api/addresses/{TOLD}"), &serde_json::json!({}));
+    api.change("PUT", &format!("/api/addresses/{TOLD}"), &settings);
+    let mut listener = Listener::greeted(asked, TOLD);
+    for number in 0..ROUNDS {
+        ingest.deliver(&[TOLD], &plain(&format!("told {number}"), 900));
+        match listener.next() {
+            Said::Frame(mail) => {
+                assert_eq!(mail["subject"], format!("told {number}"));
+                assert_eq!(asked.call("GET", &path(&mail["inbox"], &mail["_id"]), &[]).status, 200);
+            }
+            closed => panic!("{closed:?}"),
+        }
+    }
+    let calls = receiver.called(ROUNDS);
+    let told: BTreeSet<String> = calls.iter().map(|call| call.json()["subject"].to_string()).collect();
+    assert_eq!((calls.len(), told.len()), (ROUNDS, ROUNDS), "each mail once: a call that came too early comes again");
 }
 
 #[test]

@@ -9,8 +9,8 @@
 # make fmt           puts the code into its format
 # make starter-model CORPUS=DIR   remakes the spam model that ships in the program (docs/spam.md)
 
-# What every build of ours needs: librdkafka is C, and looks for a C++ compiler as well.
-BUILD := rust cc g++ make
+# What every build of ours needs: librdkafka is C, looks for a C++ compiler as well, and has its TLS from OpenSSL.
+BUILD := rust cc g++ make pkg-config libssl
 # A Kafka, or a Cassandra, for tests and for a look.
 KAFKA := java mvn setsid
 

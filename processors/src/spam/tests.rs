@@ -106,7 +106,11 @@ fn a_flood_of_one_kind_of_token_pushes_out_no_other_and_does_not_grow_the_model(
             "{}Subject: needle\r\n\r\nhaystack",
             flood(&|n| if n < 900 { format!("X-{n}: v{n}\r\n") } else { String::new() })
         ),
-        format!("Received: {}\r\nSubject: needle\r\n\r\nhaystack", flood(&|n| format!("h{n} "))),
+        // Within the bytes of a header that are read at all.
+        format!(
+            "Received: {}\r\nSubject: needle\r\n\r\nhaystack",
+            flood(&|n| if n < 8_000 { format!("h{n} ") } else { String::new() })
+        ),
         format!("Subject: needle\r\n\r\nhaystack {}", flood(&|n| format!("w{n} "))),
         format!("Subject: needle\r\n\r\nhaystack {}", flood(&|n| format!("http://h{n}.x/p{n} "))),
         format!(

@@ -13,12 +13,14 @@ pub mod reference;
 mod registry;
 mod seal_key;
 mod sections;
+mod stages;
 mod validate;
 
-pub use build::{ForwardSettings, LogSettings, RetentionSettings, Settings, Stages, StoreSettings};
+pub use build::{ForwardSettings, LogSettings, RetentionSettings, Settings, StoreSettings};
 pub use read::Sources;
 pub use registry::RegistrySettings;
 pub use sections::Config;
+pub use stages::Stages;
 
 use std::fmt;
 

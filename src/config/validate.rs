@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::build::Stages;
+use super::stages::Stages;
 use super::{Config, Fault, brokers, cql};
 
 /// Twice this, and some KiB, is the log's largest record: a dead letter may have to hold a whole one.

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::support::eventually;
 use crate::support::http::request;
 use crate::support::kafka::Broker;
@@ -75,12 +77,12 @@ fn refused_while_away_and_taken_afterwards(take_away: impl Fn(&Broker), bring_ba
 
 #[test]
 fn a_broker_that_is_frozen_is_named_and_mail_is_refused_until_it_thaws() {
-    refused_while_away_and_taken_afterwards(|broker| broker.signal("STOP"), |broker| broker.signal("CONT"));
+    refused_while_away_and_taken_afterwards(|broker| broker.signal(Signal::STOP), |broker| broker.signal(Signal::CONT));
 }
 
 #[test]
 fn a_broker_that_is_killed_is_named_and_mail_is_refused_until_it_is_back() {
-    refused_while_away_and_taken_afterwards(|broker| broker.signal("KILL"), |broker| broker.start_again());
+    refused_while_away_and_taken_afterwards(|broker| broker.signal(Signal::KILL), |broker| broker.start_again());
 }
 
 #[test]
@@ -95,7 +97,7 @@ fn the_start_waits_for_a_broker_and_says_so() {
     });
     assert!(try_to_send(&server, "at last").1.is_some());
     assert!(server.stop().success());
-    broker.signal("KILL");
+    broker.signal(Signal::KILL);
     house.set("POSTLOG_KAFKA_START_WAIT_SECONDS", "1");
     let begun = Instant::now();
     let text = house.try_start().err().expect("nobody is there");

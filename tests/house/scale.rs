@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::cassandra::{self, Cassandra};
@@ -223,12 +224,12 @@ fn away_and_back(take_away: impl Fn(&Cassandra), bring_back: impl Fn(&Cassandra)
 
 #[test]
 fn mail_is_taken_while_cassandra_is_frozen_and_shown_once_it_thaws() {
-    away_and_back(|cassandra| cassandra.signal("STOP"), |cassandra| cassandra.signal("CONT"));
+    away_and_back(|cassandra| cassandra.signal(Signal::STOP), |cassandra| cassandra.signal(Signal::CONT));
 }
 
 #[test]
 fn mail_is_taken_while_cassandra_is_dead_and_shown_once_it_is_back() {
-    away_and_back(|cassandra| cassandra.signal("KILL"), |cassandra| cassandra.start_again());
+    away_and_back(|cassandra| cassandra.signal(Signal::KILL), |cassandra| cassandra.start_again());
 }
 
 #[test]

@@ -9,6 +9,9 @@ mod faults;
 mod hands;
 mod nodes;
 mod process;
+#[path = "../../../scripts/scripted.rs"]
+#[allow(dead_code, reason = "each program needs a part of it")]
+mod scripted;
 mod secure;
 mod shares;
 mod sizes;

@@ -59,7 +59,7 @@ fn client(broker: &Broker, password: &str, certificate: Option<&Path>) -> KafkaS
         client.insert("ssl.ca.location".to_owned(), path.display().to_string());
     }
     let start_timeout = Duration::from_secs(10);
-    KafkaSettings { client, start_timeout, ..settings(format!("127.0.0.1:{}", broker.port() + 2), 1) }
+    KafkaSettings { client, start_timeout, ..settings(format!("127.0.0.1:{}", broker.port + 2), 1) }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,5 +4,8 @@
 mod contract;
 mod faults;
 mod proxy;
+#[path = "../../../scripts/scripted.rs"]
+#[allow(dead_code, reason = "each program needs a part of it")]
+mod scripted;
 mod server;
 mod writers;

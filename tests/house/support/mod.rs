@@ -8,6 +8,8 @@ pub mod log;
 pub mod mail;
 pub mod receiver;
 pub mod registry;
+#[path = "../../../scripts/scripted.rs"]
+#[allow(dead_code, reason = "each program needs a part of it")]
 pub mod scripted;
 pub mod server;
 pub mod smtp;

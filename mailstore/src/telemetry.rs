@@ -12,11 +12,19 @@ pub const COPIED_MESSAGES: &str = "postlog_store_copied_out_messages_total";
 pub const MESSAGES: &str = "postlog_store_messages";
 /// Bytes of the messages with something to show.
 pub const MESSAGE_BYTES: &str = "postlog_store_message_bytes";
-/// How long one try of a statement took on the cluster, in seconds, by kind (`read`, `write`).
-pub const CQL_SECONDS: &str = "postlog_store_cql_seconds";
-/// Tries that failed, by kind (`read`, `write`, `prepare`, `schema`).
-pub const CQL_ERRORS: &str = "postlog_store_cql_errors_total";
-/// Statements that were given to the cluster once more, by kind.
-pub const CQL_RETRIES: &str = "postlog_store_cql_retries_total";
-/// Messages that the sweep under way, or the last one, has looked at.
-pub const SWEEP_LOOKED_AT: &str = "postlog_store_sweep_looked_at";
+
+#[cfg(feature = "cql")]
+pub use cql::*;
+
+/// Of the body on CQL.
+#[cfg(feature = "cql")]
+mod cql {
+    /// How long one try of a statement took on the cluster, in seconds, by kind (`read`, `write`).
+    pub const CQL_SECONDS: &str = "postlog_store_cql_seconds";
+    /// Tries that failed, by kind (`read`, `write`, `prepare`, `schema`).
+    pub const CQL_ERRORS: &str = "postlog_store_cql_errors_total";
+    /// Statements that were given to the cluster once more, by kind.
+    pub const CQL_RETRIES: &str = "postlog_store_cql_retries_total";
+    /// Messages that the sweep under way, or the last one, has looked at.
+    pub const SWEEP_LOOKED_AT: &str = "postlog_store_sweep_looked_at";
+}

@@ -172,7 +172,7 @@ impl Engine {
         if let Some(store) = self.store.views().filter(|_| stages.need_store()) {
             self.start_storing(&store, &gates, &schemas, &parts.settings.retention);
             if stages.sinks {
-                self.start_forwards(parts, &log, &store, Arc::clone(&accounts));
+                self.start_forwards(parts, &log, &store, &tables);
             }
             if let Some(listener) = parts.listeners.http()? {
                 let operations = Rebuild::new(&log, &store, &gates);
@@ -235,22 +235,16 @@ impl Engine {
         );
     }
 
-    fn start_forwards(
-        &mut self,
-        parts: &Parts,
-        log: &Arc<dyn Log>,
-        store: &Arc<dyn Views>,
-        accounts: Arc<Follower<Table>>,
-    ) {
-        let run = parts.settings.processors.clone();
-        self.spawn_work("forwards", Forwards::make_due(Arc::clone(log), run, self.work_stop.clone()));
+    fn start_forwards(&mut self, parts: &Parts, log: &Arc<dyn Log>, store: &Arc<dyn Views>, tables: &Tables) {
+        let (run, schemas) = (parts.settings.processors.clone(), Arc::clone(&tables.schemas));
+        self.spawn_work("forwards", Forwards::make_due(Arc::clone(log), schemas, run, self.work_stop.clone()));
         if !parts.settings.forward.calls {
             return;
         }
         let forwards = Forwards {
             log: Arc::clone(log),
             store: Arc::<dyn Views>::clone(store),
-            accounts,
+            accounts: Arc::clone(&tables.accounts),
             shown: Arc::clone(&self.shown),
             sealer: parts.secrets.sealer.clone(),
             settings: parts.settings.forward.clone(),

@@ -18,7 +18,7 @@ use accounts::{Sealer, Table};
 use eventlog::runner::{BatchLimits, RunSettings, run_group};
 use eventlog::{Follower, Log, LogError, Progress};
 use mailstore::Store;
-use schemas::Topic;
+use schemas::{Standing, Topic};
 use sinks::forward::{Engine, Parts, SystemClock};
 use tokio_util::sync::CancellationToken;
 
@@ -46,9 +46,14 @@ pub struct Forwards {
 
 impl Forwards {
     /// Makes due what is routed. Pure, and quick: it calls nobody.
-    pub async fn make_due(log: Arc<dyn Log>, run: RunSettings, stop: CancellationToken) -> Result<(), LogError> {
+    pub async fn make_due(
+        log: Arc<dyn Log>,
+        schemas: Arc<Follower<Standing>>,
+        run: RunSettings,
+        stop: CancellationToken,
+    ) -> Result<(), LogError> {
         let run = RunSettings { limits: BatchLimits::default(), ..run };
-        run_group(log, GROUP, &[Topic::MailRouted], Arc::new(stage::MakesDue), run, stop).await
+        run_group(log, GROUP, &[Topic::MailRouted], Arc::new(stage::MakesDue { schemas }), run, stop).await
     }
 
     /// Delivers what is due until `stop`, and then lets the calls in flight end within their limit.

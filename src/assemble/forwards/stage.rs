@@ -1,20 +1,30 @@
 //! What is routed becomes due: one record of `forward.due` a message and forward, in the partition of the message,
 //! committed together with the position in `mail.routed`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use eventlog::Follower;
 use eventlog::runner::{Poison, Stage};
 use schemas::event::MailRouted;
-use schemas::{Event, NewRecord, Record, Topic, codec};
+use schemas::{Event, NewRecord, Record, Standing, Topic, codec};
 use sinks::forward::due;
 
 use super::GROUP;
 
-pub struct MakesDue;
+pub struct MakesDue {
+    pub schemas: Arc<Follower<Standing>>,
+}
 
 #[async_trait]
 impl Stage for MakesDue {
     fn name(&self) -> &'static str {
         GROUP
+    }
+
+    /// What a newer program has routed is read by its own schema.
+    async fn prepare(&self) -> eventlog::Result<()> {
+        self.schemas.catch_up().await
     }
 
     fn process(&self, record: &Record) -> Result<Vec<NewRecord>, Poison> {

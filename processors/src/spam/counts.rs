@@ -10,7 +10,7 @@ use std::sync::Arc;
 use schemas::event::SpamModel;
 use sha2::{Digest, Sha256};
 
-use super::form::{self, InvalidModel};
+use super::form;
 use super::starter;
 use super::tokens::MAX_TOKENS;
 
@@ -97,15 +97,6 @@ impl Counts {
             ham_messages: self.messages.ham.into(),
             counts,
         }
-    }
-
-    /// The counts of a model. Tokens that are too rare to score are not in it.
-    pub fn from_event(event: &SpamModel) -> Result<Self, InvalidModel> {
-        let messages = |count: i64| u32::try_from(count).map_err(|_| InvalidModel::Messages(count));
-        Ok(Self {
-            messages: Tally { spam: messages(event.spam_messages)?, ham: messages(event.ham_messages)? },
-            tokens: form::decode(&event.counts)?.into_iter().collect(),
-        })
     }
 
     pub fn spam_messages(&self) -> u32 {

@@ -22,8 +22,6 @@ pub enum InvalidModel {
     Counts,
     #[error("it knows more than the {MAX_MODEL_TOKENS} tokens that a model may know")]
     Tokens,
-    #[error("it was trained on {0} messages")]
-    Messages(i64),
 }
 
 /// The counts that score.

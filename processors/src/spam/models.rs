@@ -33,17 +33,25 @@ impl Models {
         }
         self.newest.insert(event.name.clone(), Arc::new(Model::new(event)?));
         if event.name == MODEL_NAME {
-            self.on_top.values_mut().for_each(|made| *made = OnceLock::new());
+            self.stand_anew();
         } else if event.name.starts_with(OF_ACCOUNT) {
             self.on_top.insert(event.name.clone(), OnceLock::new());
         }
         Ok(())
     }
 
+    /// The accounts' own models stand on top of another one now.
+    fn stand_anew(&mut self) {
+        self.on_top.values_mut().for_each(|made| *made = OnceLock::new());
+    }
+
     /// A model that is in force no longer.
     pub fn withdraw(&mut self, name: &str) {
         self.newest.remove(name);
         self.on_top.remove(name);
+        if name == MODEL_NAME {
+            self.stand_anew();
+        }
     }
 
     /// The model for all mail: the starter, until there is another.

@@ -106,6 +106,11 @@ fn a_flood_of_one_kind_of_token_pushes_out_no_other_and_does_not_grow_the_model(
             "{}Subject: needle\r\n\r\nhaystack",
             flood(&|n| if n < 900 { format!("X-{n}: v{n}\r\n") } else { String::new() })
         ),
+        format!(
+            "{}: {}\r\nSubject: needle\r\n\r\nhaystack",
+            "x".repeat(100_000),
+            flood(&|n| format!("{n} "))[..100_000].to_owned()
+        ),
         // Within the bytes of a header that are read at all.
         format!(
             "Received: {}\r\nSubject: needle\r\n\r\nhaystack",
@@ -122,6 +127,7 @@ fn a_flood_of_one_kind_of_token_pushes_out_no_other_and_does_not_grow_the_model(
         let parsed = read(content.into_bytes());
         let tokens = tokens_of(&parsed);
         assert!(tokens.len() <= MAX_TOKENS);
+        assert!(tokens.iter().all(|found| found.len() <= 256), "no name is taken that long");
         for token in ["subject:needle", "haystack"] {
             assert!(tokens.iter().any(|found| found == token), "{token}");
         }
@@ -191,4 +197,20 @@ fn an_accounts_own_model_follows_the_one_for_all_and_is_withdrawn() {
     assert_eq!(known.of_account("ann").sequence(), 2);
     known.withdraw(&own_model_name("ann"));
     assert_eq!(known.of_account("ann").name(), MODEL_NAME);
+}
+
+#[test]
+fn when_the_model_for_all_is_withdrawn_an_accounts_own_stands_on_the_starter_asked_before_or_not() {
+    let own = || counts(&[("pills", 0, 9), ("wire", 6, 0)]).to_event(&own_model_name("ann"), 2, 0);
+    let folded = |asks: bool| {
+        let mut known = Models::default();
+        known.fold(&models(1, &WORDS)).unwrap();
+        known.fold(&own()).unwrap();
+        if asks {
+            known.of_account("ann");
+        }
+        known.withdraw(MODEL_NAME);
+        judge(&parsed("pills wire hello"), &known.of_account("ann")).score
+    };
+    assert_eq!(folded(true), folded(false));
 }

@@ -12,6 +12,8 @@ use super::{IN_TEXT, Tokens, WORD_BYTES, words};
 const ROOM_FOR_SUBJECT: usize = 256;
 const ROOM_FOR_FIELDS: usize = 768;
 const ROOM_FOR_RECEIVED: usize = 512;
+/// Bytes of a field's name that has tokens: each word of its value has the name in its own.
+const LONGEST_NAME: usize = 128;
 
 /// What stands in the name of a field with somebody's verdict.
 const VERDICTS: [&str; 30] = [
@@ -117,7 +119,7 @@ pub(super) fn add<'a>(tokens: &mut Tokens<'a>, parsed: &'a MailParsed) {
         from.address.split('@').for_each(|part| tokens.add_words("from:", part, IN_VALUE));
     }
     tokens.open(ROOM_FOR_FIELDS);
-    for field in &parsed.headers {
+    for field in parsed.headers.iter().filter(|field| field.name.len() <= LONGEST_NAME) {
         let name = lower(&field.name);
         if tokens.is_full() {
             break;

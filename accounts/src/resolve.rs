@@ -88,31 +88,6 @@ impl Table {
         Landing::at(without_tag(address).unwrap_or_else(|| address.to_owned()))
     }
 
-    /// Whether an entry is told to websockets: the address that it is saved for, the catch-all or the domain says so.
-    /// As with forwards, only what belongs to the account that the mail is saved for counts; mail that nobody has
-    /// reserved is the catch-all's owner's, or the domain's.
-    pub fn websocket_on(&self, inbox: &str, original_inbox: &str) -> bool {
-        let reserved = self.reserved(inbox);
-        let leads_here = self.reservation_for(original_inbox).is_some_and(|one| one.address == inbox);
-        let caught = self.catch_all_over(original_inbox).filter(|_| !leads_here);
-        let (over, domain_of) = match caught {
-            Some(catch_all) => (Some(catch_all), original_inbox),
-            None => (reserved.and_then(|one| self.catch_all_over(&one.address)), inbox),
-        };
-        let domain = split_domain(domain_of).and_then(|(_, domain)| self.domain(domain));
-        let rules = [
-            reserved.map(|one| (one.owner.as_str(), one.settings.enable_websocket)),
-            over.map(|one| (one.owner.as_str(), one.settings.enable_websocket)),
-            domain.map(|one| (one.owner.as_str(), one.enable_websocket)),
-        ];
-        // What was caught is the catch-all's owner's, whoever has its inbox by now.
-        let first = rules.iter().flatten().next();
-        let Some(owner) = caught.map(|one| one.owner.as_str()).or(first.map(|(owner, _)| *owner)) else {
-            return false;
-        };
-        self.account(owner).is_some() && rules.iter().flatten().any(|(whose, on)| *on && *whose == owner)
-    }
-
     /// The reservation that an address in its one spelling leads to.
     pub(crate) fn reservation_for(&self, address: &str) -> Option<&Reserved> {
         if let Some(reserved) = self.reserved(address) {

@@ -18,7 +18,7 @@ use axum::routing::{any, post};
 use processors::spam::{self, Model, UNKNOWN, Verdict};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::answer;
 use super::doors::Api;
@@ -31,6 +31,8 @@ pub const MAX_MESSAGE_BYTES: usize = 25 << 20;
 const AT_A_TIME: usize = 4;
 /// How long a body may take to come.
 const BODY_LIMIT: Duration = Duration::from_secs(60);
+/// How long anybody waits for a place.
+const PLACE_LIMIT: Duration = Duration::from_secs(5);
 /// What has to be there, as texts with something in them.
 const MEMBERS: [&str; 4] = ["to", "from", "subject", "text"];
 
@@ -39,11 +41,14 @@ pub struct Classifier {
     /// The model in force.
     model: Box<dyn Fn() -> Arc<Model> + Send + Sync>,
     places: Semaphore,
+    /// For whole messages while they come: whoever is slow about it holds up others of their kind, and nobody else.
+    uploads: Semaphore,
 }
 
 impl Classifier {
     pub fn new(model: impl Fn() -> Arc<Model> + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { model: Box::new(model), places: Semaphore::new(AT_A_TIME) })
+        let (places, uploads) = (Semaphore::new(AT_A_TIME), Semaphore::new(AT_A_TIME));
+        Arc::new(Self { model: Box::new(model), places, uploads })
     }
 
     async fn answer(&self, request: Request) -> Response {
@@ -57,9 +62,10 @@ impl Classifier {
     async fn judge(&self, parts: &Parts, body: Body) -> Result<(Verdict, Arc<Model>), Fault> {
         let is_message = is_message(parts);
         let most_bytes = if is_message { MAX_MESSAGE_BYTES } else { MAX_BODY_BYTES };
-        // Whoever waits holds no body.
-        let _place = self.places.acquire().await.map_err(|_| ApiError::Unavailable)?;
+        // Whoever waits holds no large body.
+        let _upload = if is_message { Some(place_in(&self.uploads).await?) } else { None };
         let body = read_body(parts, body, most_bytes, BODY_LIMIT).await?;
+        let _place = place_in(&self.places).await?;
         let model = (self.model)();
         let judging = Arc::clone(&model);
         let judge = move || {
@@ -68,6 +74,13 @@ impl Classifier {
         };
         let verdict = tokio::task::spawn_blocking(judge).await.map_err(|_| ApiError::Fault)??;
         Ok((verdict, model))
+    }
+}
+
+async fn place_in(places: &Semaphore) -> Result<SemaphorePermit<'_>, ApiError> {
+    match tokio::time::timeout(PLACE_LIMIT, places.acquire()).await {
+        Ok(place) => place.map_err(|_| ApiError::Unavailable),
+        Err(_) => Err(ApiError::TooMany("Too many messages are classified at this moment: try again.".into())),
     }
 }
 

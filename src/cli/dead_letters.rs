@@ -1,5 +1,7 @@
 //! `postlog dead-letters`: what could not be processed, and what becomes of it.
 
+use std::collections::HashSet;
+
 use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -153,8 +155,10 @@ async fn decide(door: &Door, meant: &Meant, what: &str, body: &Value, as_json: b
     let mut origins = meant.origins.clone();
     if origins.is_empty() {
         let letters = letters(door, &meant.which, false, None).await?;
+        // Two stages may have given up one record.
+        let mut seen = HashSet::new();
         origins = letters.iter().map(|letter| screen::text_of(letter, "origin")).collect();
-        origins.dedup();
+        origins.retain(|origin| seen.insert(origin.clone()));
     }
     let mut refused = false;
     for origin in origins {

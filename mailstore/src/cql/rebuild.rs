@@ -138,6 +138,8 @@ impl Inner {
             if is_held || (building.writer != shared.writer && !self.is_silent(building)) {
                 return refused();
             }
+            // Whoever was to switch to them may have died between its announcement and its end: nobody would fold again.
+            state::withdraw_switch(shared, building.generation, i64::MAX).await?;
             state::end_building(shared, building.generation).await?;
             *self.building.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }

@@ -23,7 +23,7 @@ use schemas::{NewRecord, Position, Record, Topic};
 pub use cursor::{Cursor, CursorError};
 pub use follow::Follower;
 pub use progress::Progress;
-pub use scan::scan;
+pub use scan::{Scan, scan};
 
 /// The log's name for itself, drawn when it is made. A store remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,35 +20,64 @@ pub async fn scan(
     ends: &[Position],
     mut take: impl FnMut(Record) -> ControlFlow<()> + Send,
 ) -> Result<()> {
-    let mut left = Left { ends: ends.to_vec(), reached: from };
-    left.reached.retain(|place| left.ends.iter().any(|end| is_same_partition(end, place)));
-    if left.is_done() {
-        return Ok(());
-    }
-    let mut tail = log.tail(&left.reached).await?;
-    let mut moved_at = Instant::now();
-    while !left.is_done() {
-        let records = match tail.poll(&BATCH).await {
-            Err(LogError::BadRecord { position, .. }) => {
-                left.pass(position);
-                tail = log.tail(&left.reached).await?;
-                continue;
-            }
-            polled => polled?,
-        };
-        let wanted: Vec<Record> = records.into_iter().filter(|record| left.holds(record.position)).collect();
-        if left.move_to(tail.as_ref()) {
-            moved_at = Instant::now();
-        } else if moved_at.elapsed() > SILENCE_LIMIT {
-            return Err(LogError::Unavailable(format!("nothing comes within {SILENCE_LIMIT:?}")));
-        }
-        for record in wanted {
+    let mut scan = Scan::new(from, ends.to_vec());
+    while let Some(records) = scan.next(log, &BATCH).await? {
+        for record in records {
             if take(record).is_break() {
                 return Ok(());
             }
         }
     }
     Ok(())
+}
+
+/// The same batch by batch, for whoever has to wait in between.
+pub struct Scan {
+    left: Left,
+    tail: Option<Box<dyn Tail>>,
+}
+
+impl Scan {
+    pub fn new(from: Vec<Position>, ends: Vec<Position>) -> Self {
+        let mut left = Left::new(from, ends);
+        left.reached.retain(|place| left.ends.iter().any(|end| is_same_partition(end, place)));
+        Self { left, tail: None }
+    }
+
+    /// The next records; `None` once every end is reached. Where nothing comes for long though records are left, that
+    /// is a fault that may pass, and never an end.
+    pub async fn next(&mut self, log: &dyn Log, limits: &Limits) -> Result<Option<Vec<Record>>> {
+        let mut moved_at = Instant::now();
+        while !self.left.is_done() {
+            let tail = match &mut self.tail {
+                Some(tail) => tail,
+                none => none.insert(log.tail(&self.left.reached).await?),
+            };
+            let records = match tail.poll(limits).await {
+                Err(LogError::BadRecord { position, .. }) => {
+                    self.left.pass(position);
+                    self.tail = None;
+                    continue;
+                }
+                polled => polled?,
+            };
+            let wanted: Vec<Record> = records.into_iter().filter(|record| self.left.holds(record.position)).collect();
+            if self.left.move_to(tail.as_ref()) {
+                moved_at = Instant::now();
+            } else if moved_at.elapsed() > SILENCE_LIMIT {
+                return Err(LogError::Unavailable(format!("nothing comes within {SILENCE_LIMIT:?}")));
+            }
+            if !wanted.is_empty() {
+                return Ok(Some(wanted));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where it goes on in each partition.
+    pub fn reached(&self) -> &[Position] {
+        &self.left.reached
+    }
 }
 
 /// What is still to be read before ends that were known beforehand.

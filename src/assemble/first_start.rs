@@ -1,11 +1,12 @@
 //! What a new log needs before anybody is served: the first account. Where several nodes begin at the
 //! same moment, the log decides whose account it is, and the others notice.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use accounts::Table;
 use anyhow::Context;
-use eventlog::{Follower, Limits, Log};
+use eventlog::{Follower, Log};
 use schemas::event::{AccountChange, AccountEvent};
 use schemas::{Event, MessageId, NewRecord, Position, Topic, codec};
 
@@ -13,7 +14,6 @@ use super::secrets::Secrets;
 
 const FIRST_ACCOUNT: &str = "admin";
 const FIRST_EMAIL: &str = "admin@localhost";
-const AT_ONCE: Limits = Limits { records: 1000, bytes: 16 << 20, wait: Duration::from_secs(1) };
 /// For the node that has made the account to give it its key. It takes milliseconds, unless that node has died.
 const KEY_LIMIT: Duration = Duration::from_secs(5);
 const GLANCE: Duration = Duration::from_millis(50);
@@ -116,25 +116,18 @@ fn record(event_id: String, change: AccountChange) -> anyhow::Result<NewRecord> 
     Ok(NewRecord::new(Topic::Accounts, FIRST_ACCOUNT, codec::encode(&event)?))
 }
 
-/// Every event that stands on the topic now.
+/// Every event that stands on the topic now, as far as it can be read.
 async fn standing(log: &dyn Log, topic: Topic) -> anyhow::Result<Vec<Event>> {
+    let bounds = log.bounds(topic).await?;
+    let places = |offset: fn(&eventlog::Bounds) -> u64| -> Vec<Position> {
+        bounds.iter().map(|bounds| Position::new(topic, bounds.partition, offset(bounds))).collect()
+    };
     let mut standing = Vec::new();
-    for bounds in log.bounds(topic).await? {
-        let mut next = Position::new(topic, bounds.partition, bounds.earliest);
-        let mut tail = log.tail(&[next]).await?;
-        while next.offset < bounds.end {
-            let records = tail.poll(&AT_ONCE).await?;
-            let reached = tail.positions().first().copied().unwrap_or(next);
-            // Before the end there may be gaps only.
-            if records.is_empty() && reached == next {
-                break;
-            }
-            next = reached;
-            for value in records.into_iter().filter_map(|record| record.value) {
-                standing.push(codec::decode(topic, &value)?);
-            }
-        }
-    }
+    eventlog::scan(log, places(|bounds| bounds.earliest), &places(|bounds| bounds.end), |record| {
+        standing.extend(record.value.and_then(|value| codec::decode(topic, &value).ok()));
+        ControlFlow::Continue(())
+    })
+    .await?;
     Ok(standing)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use eventlog::runner::Backoff;
-use eventlog::{Follower, Limits, Log, LogError, Member, Result};
+use eventlog::{Follower, Limits, Log, LogError, Member, Result, Scan};
 use processors::spam::training::{NewModel, Tokens, TokensMissing, Training};
 use processors::spam::{Counts, Models};
 use schemas::event::{SpamCorrection, SpamModel};
@@ -96,28 +96,16 @@ impl Trainer {
         let training = Training::new(&Counts::starter());
         let mut state = State { training, next: 0, committed: until, published: None };
         let bounds = self.log.bounds(TOPIC).await?;
-        let mut place = Position::new(TOPIC, 0, bounds.first().map_or(0, |bounds| bounds.earliest));
-        let mut tail = self.log.tail(&[place]).await?;
-        while place.offset < until {
-            let records = match tail.poll(&BATCH).await {
-                Err(LogError::BadRecord { position, .. }) => {
-                    place = position.next();
-                    tail = self.log.tail(&[place]).await?;
-                    continue;
-                }
-                polled => polled?,
-            };
-            for record in records.iter().filter(|record| record.position.offset < until) {
+        let begin = Position::new(TOPIC, 0, bounds.first().map_or(0, |bounds| bounds.earliest));
+        let mut scan = Scan::new(vec![begin], vec![Position::new(TOPIC, 0, until)]);
+        while let Some(records) = scan.next(self.log.as_ref(), &BATCH).await? {
+            for record in &records {
                 if let Some(correction) = read(record) {
                     let tokens = self.tokens(&state.training, &correction).await?;
                     // What is missing was compacted away, and a later record of its key follows.
                     let _ = state.training.fold(record.position.offset, &correction, &tokens);
                 }
             }
-            let Some(next) = tail.positions().first().map(|at| at.offset).filter(|next| *next > place.offset) else {
-                break;
-            };
-            place.offset = next;
         }
         state.next = until;
         if !state.training.is_empty() {
@@ -144,10 +132,9 @@ impl Trainer {
     async fn tokens(&self, training: &Training, correction: &SpamCorrection) -> Result<Tokens> {
         let mut tokens = Tokens::new();
         for offset in training.needs(correction) {
-            let records = self.log.tail(&[Position::new(TOPIC, 0, offset)]).await?.poll(&ONE).await?;
-            if let Some(record) = records.first().filter(|record| record.position.offset == offset)
-                && let Some(correction) = read(record)
-            {
+            let at = Position::new(TOPIC, 0, offset);
+            let found = Scan::new(vec![at], vec![at.next()]).next(self.log.as_ref(), &ONE).await?;
+            if let Some(correction) = found.iter().flatten().find_map(read) {
                 tokens.insert(offset, correction.hashes());
             }
         }

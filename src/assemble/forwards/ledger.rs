@@ -1,19 +1,18 @@
 //! What follows from an attempt, appended in one go: the attempt, what is due from now on or its end, the letter of what
 //! was given up, and the event that switches a forward off.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use eventlog::{Limits, Log};
+use eventlog::Log;
 use schemas::event::{AccountChange, AccountEvent, DeadLetter, ForwardAttempt, ForwardDue};
 use schemas::record::{Offset, Partition};
-use schemas::{Event, MessageId, NewRecord, Position, Topic, codec};
+use schemas::{Event, MessageId, NewRecord, Position, Record, Topic, codec};
 use sinks::forward::{Clock, Ledger, LedgerError, Next, Recorded, SwitchedOff, SystemClock};
 
 use super::GROUP;
 
-const BATCH: Limits = Limits { records: 1024, bytes: 4 << 20, wait: Duration::ZERO };
 /// The attempts of one delivery lie within three days; a forward that is switched off meanwhile holds them longer.
 const STORY_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
@@ -35,21 +34,20 @@ impl Ledger for OnLog {
         let ends = self.log.bounds(Topic::ForwardAttempts).await.map_err(failed)?;
         let start = starts.into_iter().find(|start| start.partition == partition);
         let end = ends.iter().find(|bounds| bounds.partition == partition).map_or(0, |bounds| bounds.end);
-        let Some(mut place) = start else { return Ok(Vec::new()) };
-        let mut tail = self.log.tail(&[place]).await.map_err(failed)?;
+        let (Some(start), end) = (start, Position::new(Topic::ForwardAttempts, partition, end)) else {
+            return Ok(Vec::new());
+        };
         let mut attempts = Vec::new();
-        while place.offset < end {
-            let records = tail.poll(&BATCH).await.map_err(failed)?;
-            let Some(last) = records.last() else { break };
-            place = last.position.next();
-            let of_delivery = |key: &Option<bytes::Bytes>| key.as_deref() == Some(delivery_id.as_bytes());
-            for record in records.into_iter().filter(|record| of_delivery(&record.key)) {
-                let Some(value) = record.value else { continue };
-                if let Ok(Event::Attempt(attempt)) = codec::decode(Topic::ForwardAttempts, &value) {
-                    attempts.push(attempt);
-                }
+        let take = |record: Record| {
+            if record.key.as_deref() == Some(delivery_id.as_bytes())
+                && let Some(value) = &record.value
+                && let Ok(Event::Attempt(attempt)) = codec::decode(Topic::ForwardAttempts, value)
+            {
+                attempts.push(attempt);
             }
-        }
+            ControlFlow::Continue(())
+        };
+        eventlog::scan(self.log.as_ref(), vec![start], &[end], take).await.map_err(failed)?;
         Ok(attempts)
     }
 }

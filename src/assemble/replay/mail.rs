@@ -2,6 +2,7 @@
 //! store.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use accounts::MAX_COPIES;
 use api::http::OperationError;
 use api::http::replay::Ask;
 use bytes::Bytes;
-use eventlog::{Limits, Log, LogError, Tail};
+use eventlog::{Limits, Log, Scan};
 use mailstore::{Entry, Store, Upkeep};
 use schemas::event::MailRaw;
 use schemas::record::Partition;
@@ -25,7 +26,6 @@ const RAW: Topic = Topic::MailRaw;
 const BATCH_BYTES: usize = 8 << 20;
 /// A broker may take this long to bring what it has.
 const WAIT: Duration = Duration::from_secs(5);
-const SCAN: Limits = Limits { records: 1024, bytes: 4 << 20, wait: WAIT };
 const ONE: Limits = Limits { records: 1, bytes: 0, wait: WAIT };
 /// The log takes a mail a little after its arrival, and clocks differ.
 const SLACK_MS: i64 = 60 * 60 * 1000;
@@ -76,41 +76,28 @@ pub async fn stretches(log: &dyn Log, ask: &Ask) -> Result<Vec<Stretch>, Operati
 /// Reads a stretch, so many mails at a time.
 pub struct OnLog {
     log: Arc<dyn Log>,
-    stretch: Stretch,
-    tail: Box<dyn Tail>,
+    scan: Scan,
     /// The next record.
     pub place: u64,
+    end: u64,
 }
 
 impl OnLog {
-    pub async fn new(log: &Arc<dyn Log>, stretch: Stretch) -> Result<Self, OperationError> {
-        let place = Position::new(RAW, stretch.partition, stretch.from);
-        let tail = log.tail(&[place]).await.map_err(failed)?;
-        Ok(Self { log: Arc::clone(log), stretch, tail, place: stretch.from })
+    pub fn new(log: &Arc<dyn Log>, stretch: &Stretch) -> Self {
+        let at = |offset| vec![Position::new(RAW, stretch.partition, offset)];
+        let scan = Scan::new(at(stretch.from), at(stretch.end));
+        Self { log: Arc::clone(log), scan, place: stretch.from, end: stretch.end }
     }
 
     /// The next mails and their places; `None` at the end. What can't be read has its letter, and is passed over.
     pub async fn next(&mut self, records: usize) -> Result<Option<Vec<(u64, MailRaw)>>, OperationError> {
-        while self.place < self.stretch.end {
-            let limits = Limits { records, bytes: BATCH_BYTES, wait: WAIT };
-            let read = match self.tail.poll(&limits).await {
-                Err(LogError::BadRecord { position, .. }) => {
-                    self.place = position.next().offset;
-                    self.tail = self.log.tail(&[position.next()]).await.map_err(failed)?;
-                    continue;
-                }
-                read => read.map_err(failed)?,
-            };
-            // Before the end there may be gaps only.
-            let next = self.tail.positions().first().map(|at| at.offset).filter(|next| *next > self.place);
-            let Some(next) = next else { break };
-            self.place = next;
-            let end = self.stretch.end;
-            let within = read.iter().filter(|record| record.position.offset < end);
-            return Ok(Some(within.filter_map(|record| Some((record.position.offset, mail_of(record)?))).collect()));
-        }
-        self.place = self.stretch.end;
-        Ok(None)
+        let limits = Limits { records, bytes: BATCH_BYTES, wait: WAIT };
+        let read = self.scan.next(self.log.as_ref(), &limits).await.map_err(failed)?;
+        self.place = self.scan.reached().first().map_or(self.end, |at| at.offset.min(self.end));
+        let mails = |records: Vec<Record>| {
+            records.iter().filter_map(|record| Some((record.position.offset, mail_of(record)?))).collect()
+        };
+        Ok(read.map(mails))
     }
 }
 
@@ -233,26 +220,15 @@ pub async fn from_store(
 /// The messages that came from the store, so that the log's are not computed twice.
 pub type Had = HashSet<MessageId>;
 
-/// Hands every record that a topic holds now to `take`. On a log whose polls may come back early it waits a little.
+/// Hands every record that a topic holds now to `take`, in order within a partition.
 pub async fn each(log: &dyn Log, topic: Topic, mut take: impl FnMut(Record) + Send) -> Result<(), OperationError> {
-    for bounds in log.bounds(topic).await.map_err(failed)? {
-        let mut place = Position::new(topic, bounds.partition, bounds.earliest);
-        let mut tail = log.tail(&[place]).await.map_err(failed)?;
-        while place.offset < bounds.end {
-            let records = match tail.poll(&SCAN).await {
-                Err(LogError::BadRecord { position, .. }) => {
-                    place = position.next();
-                    tail = log.tail(&[place]).await.map_err(failed)?;
-                    continue;
-                }
-                polled => polled.map_err(failed)?,
-            };
-            let Some(next) = tail.positions().first().map(|at| at.offset).filter(|next| *next > place.offset) else {
-                break;
-            };
-            place.offset = next;
-            records.into_iter().for_each(&mut take);
-        }
-    }
-    Ok(())
+    let bounds = log.bounds(topic).await.map_err(failed)?;
+    let places = |offset: fn(&eventlog::Bounds) -> u64| -> Vec<Position> {
+        bounds.iter().map(|bounds| Position::new(topic, bounds.partition, offset(bounds))).collect()
+    };
+    let taken = |record| {
+        take(record);
+        ControlFlow::Continue(())
+    };
+    eventlog::scan(log, places(|bounds| bounds.earliest), &places(|bounds| bounds.end), taken).await.map_err(failed)
 }

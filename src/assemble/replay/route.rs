@@ -46,7 +46,7 @@ pub async fn route(replay: &Replay, ask: &Ask, report: &Report<'_>) -> Result<Ro
     let mut behind = 0;
     for stretch in stretches {
         let rest = Stretch { from: stretch.from.max(done.next(stretch.partition)), ..stretch };
-        let mut mails = OnLog::new(&replay.log, rest).await?;
+        let mut mails = OnLog::new(&replay.log, &rest);
         let mut first = First::new(&replay.log, stretch.partition).await?;
         while let Some(records) = mails.next(pace.batch()).await? {
             let count = records.len();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::http::OperationError;
-use eventlog::{Limits, Log, LogError, Tail};
+use eventlog::{Limits, Log, Scan};
 use schemas::event::MailRouted;
 use schemas::record::Partition;
 use schemas::{Event, MessageId, Position, Record, Topic, codec};
@@ -42,9 +42,7 @@ impl Replayed {
 /// The first records of a partition, read in step with its mail.
 pub struct First {
     log: Arc<dyn Log>,
-    tail: Box<dyn Tail>,
-    place: Position,
-    end: u64,
+    scan: Scan,
     read: HashMap<i64, MailRouted>,
     far: i64,
 }
@@ -54,27 +52,15 @@ impl First {
         let bounds = log.bounds(ROUTED).await.map_err(failed)?;
         let bounds = bounds.iter().find(|bounds| bounds.partition == partition);
         let (earliest, end) = bounds.map_or((0, 0), |bounds| (bounds.earliest, bounds.end));
-        let place = Position::new(ROUTED, partition, earliest);
-        let tail = log.tail(&[place]).await.map_err(failed)?;
-        Ok(Self { log: Arc::clone(log), tail, place, end, read: HashMap::new(), far: -1 })
+        let at = |offset| vec![Position::new(ROUTED, partition, offset)];
+        Ok(Self { log: Arc::clone(log), scan: Scan::new(at(earliest), at(end)), read: HashMap::new(), far: -1 })
     }
 
     /// The first record about the mail at this place; `None` where it is not routed yet. Asked in rising order.
     pub async fn of(&mut self, raw_offset: i64) -> Result<Option<MailRouted>, OperationError> {
-        while self.far < raw_offset && self.place.offset < self.end {
-            let records = match self.tail.poll(&BATCH).await {
-                Err(LogError::BadRecord { position, .. }) => {
-                    self.place = position.next();
-                    self.tail = self.log.tail(&[self.place]).await.map_err(failed)?;
-                    continue;
-                }
-                polled => polled.map_err(failed)?,
-            };
-            let Some(next) = self.tail.positions().first().copied().filter(|next| next.offset > self.place.offset)
-            else {
-                break;
-            };
-            self.place = next;
+        while self.far < raw_offset {
+            let read = self.scan.next(self.log.as_ref(), &BATCH).await.map_err(failed)?;
+            let Some(records) = read else { break };
             for routed in records.iter().filter_map(routed_of).filter(|routed| routed.replay.is_none()) {
                 self.far = self.far.max(routed.raw_offset);
                 if routed.raw_offset >= raw_offset {

@@ -80,10 +80,13 @@ impl Scoring<'_> {
         while let Some((id, shown)) = messages.next().await? {
             looked_at += 1;
             let partition = older.partition(&id);
-            if !self.takes(&shown) || self.done.has(partition, &id) {
+            if !self.takes(&shown) {
                 continue;
             }
             had.insert(id.clone());
+            if self.done.has(partition, &id) {
+                continue;
+            }
             batch.extend(from_store(self.replay.store.as_ref(), &older, id, shown).await?);
             if batch.len() >= self.pace.batch() {
                 self.handle(std::mem::take(&mut batch)).await?;
@@ -100,7 +103,7 @@ impl Scoring<'_> {
         for &stretch in stretches {
             let next = self.done.next(stretch.partition);
             let rest = Stretch { from: stretch.from.max(next), ..stretch };
-            let mut mails = OnLog::new(&self.replay.log, rest).await?;
+            let mut mails = OnLog::new(&self.replay.log, &rest);
             while let Some(records) = mails.next(self.pace.batch()).await? {
                 let mut batch = Vec::with_capacity(records.len());
                 for (offset, mut raw) in records {

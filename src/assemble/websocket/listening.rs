@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use api::http::{Ask, Incoming, Listening, Next, NotListening};
 use async_trait::async_trait;
-use eventlog::{Cursor, Limits, Log, LogError};
+use eventlog::{Cursor, Limits, Log, LogError, Scan};
 use schemas::{Position, Topic};
 use sinks::websocket::{Listener, Past, Rendered, Seat, Taken};
 
 use super::feed::{Feed, place};
+use super::tellable::Plan;
 
 const BATCH: Limits = Limits { records: 256, bytes: 1 << 20, wait: Duration::from_secs(1) };
 /// Offsets behind what is told by now, up to which what comes is queued meanwhile.
 const NEAR: u64 = 64;
-/// Polls that bring nothing before a known end: only gaps are left.
-const EMPTY_POLLS: u32 = 3;
 
 /// The feed as the door sees it.
 pub struct Sockets(pub Arc<Feed>);
@@ -124,44 +123,37 @@ impl Feed {
         at: &mut [Position],
         end: &[Position],
     ) -> Result<bool, LogError> {
-        let is_done = |at: &[Position]| at.iter().all(|at| at.offset >= place(end, at.partition));
-        let begin: Vec<Position> = at.iter().copied().filter(|at| at.offset < place(end, at.partition)).collect();
-        if begin.is_empty() {
-            return Ok(true);
-        }
-        let mut tail = self.log.tail(&begin).await?;
-        let mut empty = 0;
-        while !is_done(at) && empty < EMPTY_POLLS {
-            let records = tail.poll(&BATCH).await?;
-            empty = if records.is_empty() { empty + 1 } else { 0 };
-            for record in records {
-                let Position { partition, offset, .. } = record.position;
-                if offset >= place(end, partition) {
-                    continue;
-                }
-                if let Some(reached) = at.iter_mut().find(|at| at.partition == partition) {
-                    *reached = record.position.next();
-                }
-                let plan = self.plan(&record);
-                if !plan.told().any(|told| listener.hears(told)) {
-                    continue;
-                }
-                self.until_tellable(&[&plan]).await?;
-                let rendered = self.rendered(&plan, |told| listener.hears(told)).await?;
-                let bodies: Vec<_> = rendered
-                    .into_iter()
-                    .filter_map(|rendered| if let Rendered::Frame(body) = rendered { Some(body) } else { None })
-                    .collect();
-                if !bodies.is_empty() && !past.push(bodies, at).await {
+        let mut scan = Scan::new(at.to_vec(), end.to_vec());
+        while let Some(records) = scan.next(self.log.as_ref(), &BATCH).await? {
+            let plans: Vec<_> = records.iter().map(|record| (record.position, self.plan(record))).collect();
+            let heard = |plan: &Plan| plan.told().any(|told| listener.hears(told));
+            let wanted: Vec<&Plan> = plans.iter().map(|(_, plan)| plan).filter(|plan| heard(plan)).collect();
+            if !wanted.is_empty() {
+                self.until_tellable(&wanted).await?;
+            }
+            for (position, plan) in &plans {
+                move_to(at, position.next());
+                if heard(plan) && !self.push(past, listener, plan, at).await? {
                     return Ok(false);
                 }
             }
         }
-        for end in end {
-            if let Some(reached) = at.iter_mut().find(|at| at.partition == end.partition) {
-                reached.offset = reached.offset.max(end.offset);
-            }
-        }
+        // Behind what holds no records.
+        scan.reached().iter().for_each(|reached| move_to(at, *reached));
         Ok(true)
+    }
+
+    /// `false` when nobody listens any more.
+    async fn push(&self, past: &Past, listener: &Listener, plan: &Plan, at: &[Position]) -> Result<bool, LogError> {
+        let rendered = self.rendered(plan, |told| listener.hears(told)).await?;
+        let frame = |rendered| if let Rendered::Frame(body) = rendered { Some(body) } else { None };
+        let bodies: Vec<_> = rendered.into_iter().filter_map(frame).collect();
+        Ok(bodies.is_empty() || past.push(bodies, at).await)
+    }
+}
+
+fn move_to(at: &mut [Position], to: Position) {
+    if let Some(reached) = at.iter_mut().find(|at| at.partition == to.partition) {
+        reached.offset = reached.offset.max(to.offset);
     }
 }

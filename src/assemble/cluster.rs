@@ -16,6 +16,8 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 const AWAITED_EVERY: Duration = Duration::from_millis(10);
 /// Whoever has not answered by then is said to be missing, until the answer comes.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// And then it is asked anew: an answer may have been lost.
+const ASK_LIMIT: Duration = Duration::from_secs(30);
 
 pub struct Cluster {
     nodes: String,
@@ -80,7 +82,10 @@ impl Cluster {
             Ok(answer) => answer,
             Err(_) => {
                 self.set(Some(format!("the store at {} does not answer", self.nodes)));
-                asking.await
+                match tokio::time::timeout(ASK_LIMIT, asking).await {
+                    Ok(answer) => answer,
+                    Err(_) => return,
+                }
             }
         };
         match answer {

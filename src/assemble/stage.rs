@@ -28,9 +28,7 @@ impl Stage for Processors {
 
     /// Whoever reserved an address before this mail is processed gets it, and what a newer program wrote has its schema.
     async fn prepare(&self) -> eventlog::Result<()> {
-        self.accounts.catch_up().await?;
-        self.models.catch_up().await?;
-        self.schemas.catch_up().await
+        tokio::try_join!(self.accounts.catch_up(), self.models.catch_up(), self.schemas.catch_up()).map(drop)
     }
 
     fn process(&self, record: &Record) -> Result<Vec<NewRecord>, Poison> {

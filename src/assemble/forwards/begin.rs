@@ -19,21 +19,31 @@ const LOOK: Limits = Limits { records: 1, bytes: 1, wait: Duration::ZERO };
 /// Returns once the group has a place in every partition: those that had none have it from this node or from another
 /// that begins as well. To be called before anything is routed.
 pub async fn begin(log: &dyn Log) -> Result<()> {
+    let (mut backoff, until) = (Backoff::default(), Instant::now() + LIMIT);
+    loop {
+        match begin_as_member(log, until).await {
+            Err(error) if error.is_transient() && Instant::now() < until => {
+                tracing::warn!(%error, "the forwards can't be given a place for now");
+                backoff.wait().await;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// From joining to the first fault: a member that comes anew is not there beside the one before it.
+async fn begin_as_member(log: &dyn Log, until: Instant) -> Result<()> {
     let mut new = without_place(log).await?;
     if new.is_empty() {
         return Ok(());
     }
-    let (mut backoff, until) = (Backoff::default(), Instant::now() + LIMIT);
+    let mut backoff = Backoff::default();
     let mut member = log.join(GROUP, &[Topic::MailRouted]).await?;
     loop {
         match give_places(member.as_mut(), &new).await {
             // The others are given a place by whoever has them.
             Ok(()) | Err(LogError::Moved(_)) => {}
-            Err(error) if !error.is_transient() => return Err(error),
-            Err(error) => {
-                tracing::warn!(%error, "the forwards can't be given a place for now");
-                member = log.join(GROUP, &[Topic::MailRouted]).await?;
-            }
+            Err(error) => return Err(error),
         }
         new = without_place(log).await?;
         if new.is_empty() {

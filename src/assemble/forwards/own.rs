@@ -23,7 +23,11 @@ pub async fn own(log: &dyn Log, owned: &watch::Sender<BTreeSet<Partition>>, stop
         let Some(ended) = stop.run_until_cancelled(follow(log, owned, &mut backoff)).await else { return Ok(()) };
         match ended {
             Err(error) if !error.is_transient() => return Err(error),
-            Err(error) => tracing::warn!(%error, "it can't be said for now who delivers what"),
+            Err(error) => {
+                tracing::warn!(%error, "it can't be said for now who delivers what");
+                // Once the session has ended they are given to others.
+                owned.send_if_modified(|owned| !std::mem::take(owned).is_empty());
+            }
             Ok(()) => {}
         }
         if stop.run_until_cancelled(backoff.wait()).await.is_none() {

@@ -14,6 +14,9 @@ BUILD := rust cc g++ make pkg-config libssl
 # A Kafka, or a Cassandra, for tests and for a look.
 KAFKA := java mvn setsid
 
+# The suites that every body of a log or a store passes. With the same features for lints and tests all is built once.
+SUITES := eventlog/kafka,eventlog/contract,mailstore/cql,mailstore/contract
+
 .DEFAULT_GOAL := help
 .PHONY: help run run-kafka run-scale docker-build docker-run check test lint fmt starter-model
 
@@ -42,20 +45,16 @@ docker-run:
 	@scripts/container run
 
 check: lint
-	cargo test --workspace --locked --lib --bins
+	cargo test --workspace --locked --features $(SUITES) --lib --bins
 
 test:
 	@scripts/need $(BUILD) $(KAFKA) curl faketime kcat python3 strace swaks
-	cargo test --workspace --locked
-	cargo test -p eventlog --features kafka,contract --locked
-	cargo test -p mailstore --features cql,contract --locked
+	cargo test --workspace --locked --features $(SUITES)
 
 lint:
 	@scripts/need $(BUILD)
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy -p eventlog --features kafka,contract --all-targets --locked -- -D warnings
-	cargo clippy -p mailstore --features cql,contract --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --locked --features $(SUITES) -- -D warnings
 
 fmt:
 	@scripts/need rust

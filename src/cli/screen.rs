@@ -1,5 +1,7 @@
 //! What is written for people and programs. Mail is untrusted: no control character of it reaches a terminal.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde_json::Value;
@@ -10,7 +12,7 @@ use super::failure::Failure;
 pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() || is_turning(character) {
+        if is_obeyed(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);
@@ -19,9 +21,39 @@ pub fn escaped(text: &str) -> String {
     shown
 }
 
-/// They would make a line read as another one.
-const fn is_turning(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Control characters, and the marks of direction, which would make a line read as another one.
+fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// One object a line, for programs. What would move a terminal is written by its number, which is the same JSON.
+pub fn json(object: &Value) -> Result<(), Failure> {
+    print(&format!("{}\n", tame(&object.to_string())))
+}
+
+/// A line of JSON as the server gives it, in the same way; `false` when nobody reads any more.
+pub fn json_line(line: &[u8]) -> Result<bool, Failure> {
+    match str::from_utf8(line.strip_suffix(b"\n").unwrap_or(line)) {
+        Ok(text) => write(format!("{}\n", tame(text)).as_bytes()),
+        Err(_) => write(line),
+    }
+}
+
+/// The same JSON without a character that a terminal obeys: such ones stand in texts only.
+fn tame(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_obeyed) {
+        return Cow::Borrowed(json);
+    }
+    let mut tamed = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_obeyed(character) {
+            let _ = write!(tamed, "\\u{:04x}", u32::from(character));
+        } else {
+            tamed.push(character);
+        }
+    }
+    Cow::Owned(tamed)
 }
 
 /// Writes to standard output. A reader that has gone (`| head`) is no fault.
@@ -46,7 +78,7 @@ pub fn write(bytes: &[u8]) -> Result<bool, Failure> {
 /// What a change has come to: the object for programs, a sentence for people.
 pub fn answer(object: &Value, sentence: &str, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return print(&format!("{object}\n"));
+        return json(object);
     }
     print(&format!("{}\n", escaped(sentence)))
 }
@@ -103,6 +135,14 @@ mod tests {
     #[test]
     fn control_characters_and_marks_of_direction_are_shown_and_not_obeyed() {
         assert_eq!(escaped("a\u{1b}[2Jb\nc\u{202e}d ü"), "a\\u{1b}[2Jb\\u{a}c\\u{202e}d ü");
+    }
+
+    #[test]
+    fn json_stays_the_same_json_and_moves_no_terminal() {
+        let object = serde_json::json!({"subject": "a\u{1b}[2J\u{9b}2J\u{202e}\u{7f}\nü"});
+        let tamed = tame(&object.to_string()).into_owned();
+        assert_eq!(tamed, r#"{"subject":"a\u001b[2J\u009b2J\u202e\u007f\nü"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&tamed).unwrap(), object);
     }
 
     #[test]

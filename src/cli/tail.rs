@@ -3,6 +3,7 @@
 use anyhow::{Context, anyhow};
 use clap::Args;
 use hyper::Method;
+use mailstore::message::iso;
 use schemas::Topic;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -108,7 +109,7 @@ fn human(line: &str) -> Result<String, Failure> {
         None => record.get("event").map(Value::to_string).unwrap_or_default(),
     };
     let (partition, offset, key) = (number("partition"), number("offset"), screen::text_of(&record, "key"));
-    Ok(format!("{} {partition}/{offset} {key} {said}", screen::time(number("timestamp"))))
+    Ok(format!("{} {partition}/{offset} {key} {said}", iso(number("timestamp"))))
 }
 
 fn cut(value: &mut Value) {

@@ -22,6 +22,7 @@ mod outages;
 mod outside_registry;
 mod ownership;
 mod partitions;
+mod poison;
 mod private;
 mod purge;
 mod rebuild;

@@ -9,6 +9,7 @@ mod compose;
 mod consumers;
 mod damage;
 mod dead_letters;
+mod deliveries;
 mod disk_full;
 mod durability;
 mod event_streams;

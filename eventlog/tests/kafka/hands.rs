@@ -182,6 +182,25 @@ async fn a_node_that_takes_the_place_of_another_stops_it_even_when_nothing_comes
     ran.await.unwrap().unwrap();
 }
 
+/// So a broker that was killed and has an older state of the group fences a member, though nobody has its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_fenced_by_nobody_who_stays_takes_its_seat_again() {
+    let bench = BrokerBench::new(PARTITIONS).await;
+    let (first, second) = (bench.open_as("node").await, bench.open_as("node").await);
+    append(&first, 0..3).await;
+    let (stop, ran) = nodes::run(&first);
+    nodes::values(&first, FACTS, 3).await;
+    let mut passing = second.join("g", &[Topic::MailRaw]).await.unwrap();
+    while passing.positions().is_empty() {
+        let _ = passing.poll(&eventlog::Limits { records: 1, bytes: 1, wait: Duration::ZERO }).await.unwrap();
+    }
+    drop(passing);
+    append(&second, 3..6).await;
+    assert_eq!(nodes::values(&second, FACTS, 6).await.len(), 6, "the first goes on by itself");
+    stop.cancel();
+    ran.await.unwrap().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_whose_partitions_are_given_anew_is_dropped_whole() {
     let bench = BrokerBench::new(PARTITIONS).await;

@@ -31,5 +31,6 @@ mod replay;
 mod rooms;
 mod scale;
 mod spam;
+mod storm;
 mod support;
 mod websocket;

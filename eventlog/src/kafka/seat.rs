@@ -15,8 +15,8 @@ use super::settings::SESSION_TIMEOUT;
 use super::{ASK_TIMEOUT, convert};
 use crate::Result;
 
-/// Past the session, for a broker that takes its time to end it.
-const SLACK: Duration = Duration::from_secs(2);
+/// Past the session: for a member that is about to go, and a broker that takes its time to notice.
+const SLACK: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The broker names a member after its seat and a uuid.
 const SUFFIX_BYTES: usize = "-00000000-0000-0000-0000-000000000000".len();

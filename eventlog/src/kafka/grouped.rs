@@ -15,10 +15,12 @@ use super::convert;
 use super::inquirer::Inquirer;
 use super::reader::Reader;
 use super::settings::KafkaSettings;
-use crate::Result;
+use crate::{LogError, Result};
 
 /// How long to wait before it is asked again where to go on.
 const RETRY_WAIT: Duration = Duration::from_millis(200);
+/// Past this somebody has to look: every transaction of ours has timed out by then.
+const LOST_LIMIT: Duration = Duration::from_secs(60);
 
 /// Where to go on in each partition: for the consumer, and as we say it.
 pub(super) type Starts = (TopicPartitionList, Vec<Position>);
@@ -30,6 +32,8 @@ pub(super) struct GroupReader {
     pub given: Option<Given>,
     /// How often partitions were given to it or taken from it.
     pub changes: u64,
+    /// Since when it can't be said where to go on.
+    lost_since: Option<Instant>,
 }
 
 impl GroupReader {
@@ -42,7 +46,7 @@ impl GroupReader {
         let named: Vec<&str> = topics.iter().map(|topic| names.of(*topic)).collect();
         consumer.subscribe(&named).map_err(convert::unavailable)?;
         let reader = Reader::new(consumer, inquirer, settings.seat(&called));
-        Ok(Self { group: group.to_owned(), reader, given: None, changes: 0 })
+        Ok(Self { group: group.to_owned(), reader, given: None, changes: 0, lost_since: None })
     }
 
     /// Whether the group has changed something that was not taken up.
@@ -68,7 +72,7 @@ impl GroupReader {
         let (list, places) = match starts(Arc::clone(&consumer), given.clone()).await {
             Ok(found) => found,
             Err(error) if error.is_transient() => {
-                tracing::info!(group = self.group, %error, "waiting for the positions of a group");
+                self.say_lost(&error);
                 tokio::time::sleep(RETRY_WAIT).await;
                 return Ok(false);
             }
@@ -78,7 +82,24 @@ impl GroupReader {
         consumer.assign(&list).map_err(convert::unavailable)?;
         self.reader.start_at(&places);
         self.given = Some(given);
+        self.lost_since = None;
         Ok(true)
+    }
+
+    /// For a moment that is what a change of hands looks like.
+    fn say_lost(&mut self, error: &LogError) {
+        let since = *self.lost_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < LOST_LIMIT {
+            tracing::info!(group = self.group, %error, "waiting for the positions of a group");
+        } else {
+            let duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(
+                group = self.group,
+                duration_ms,
+                %error,
+                "a group does not say its positions: a transaction that nobody ends may hold them (kafka-transactions.sh)"
+            );
+        }
     }
 
     /// Waits for the consumer's next event or a change that is not taken up, until the deadline: whether one came.

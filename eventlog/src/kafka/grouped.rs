@@ -55,7 +55,7 @@ impl GroupReader {
     }
 
     /// Takes up what the group has changed; what was read before and not handed out is forgotten. Whether partitions
-    /// were given: `starts` finds where to go on in them, and is asked again at the next call where it can't say for now.
+    /// were given: `starts` finds where to go on in them, and is asked again by the next call if it can't say for now.
     pub async fn settle<F>(&mut self, starts: impl FnOnce(Arc<StreamConsumer<Assignment>>, Given) -> F) -> Result<bool>
     where
         F: Future<Output = Result<Starts>>,
@@ -97,7 +97,7 @@ impl GroupReader {
                 group = self.group,
                 duration_ms,
                 %error,
-                "a group does not say its positions: a transaction that nobody ends may hold them (kafka-transactions.sh)"
+                "a group does not say its positions: a transaction that nobody ends may hold them"
             );
         }
     }

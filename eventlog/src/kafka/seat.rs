@@ -1,8 +1,8 @@
 //! A node's seat in a group, and whether somebody else has really taken it.
 //!
-//! A broker that was killed while members joined comes back with the group as it stood there before. It may know the seat
-//! under an older name of the same member, and then it fences the member for ever, though nobody else is there. The older
-//! name ends with its session, since nobody sends heartbeats under it: whoever waits for that finds out.
+//! A broker that was killed while members joined comes back with the group as it stood there before. It may know the
+//! seat under an older name of the same member, and then it fences the member for ever, though nobody else is there. The
+//! older name ends with its session, since nobody sends heartbeats under it: whoever waits for that finds out.
 
 use std::sync::Arc;
 use std::time::Duration;

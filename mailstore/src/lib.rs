@@ -1,5 +1,5 @@
-//! What can be read back: the views that are folded from the log, behind one trait with two bodies (embedded here, CQL
-//! later). It knows the events, and nothing of how they reach it or who asks.
+//! What can be read back: the views that are folded from the log, behind one trait with two bodies (embedded,
+//! and on CQL). It knows the events, and nothing of how they reach it or who asks.
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -29,8 +29,10 @@ pub struct Fact {
     pub event: Event,
 }
 
-/// An entry as its readers see it: every column of its message and its own flags.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// An entry as its readers see it: every column of its message and its own flags. Lists of a body may keep it whole, so
+/// a field is never renamed, and what an older row lacks has its default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Entry {
     pub id: String,
     pub inbox: String,
@@ -59,6 +61,7 @@ pub struct Entry {
 
 /// What SMTP saw, without the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Envelope {
     pub mail_from: String,
     pub peer_ip: Option<String>,

@@ -101,7 +101,8 @@ pub struct Summary {
 }
 
 /// Ordered by the model's sequence number, then by offset.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Score {
     #[serde(rename = "m")]
     pub model_sequence: i64,

@@ -3,6 +3,7 @@
 
 mod contract;
 mod faults;
+mod old_rows;
 mod proxy;
 #[path = "../../../scripts/scripted.rs"]
 #[allow(dead_code, reason = "each program needs a part of it")]

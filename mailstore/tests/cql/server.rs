@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mailstore::cql::CqlSettings;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
 use tokio::sync::OnceCell;
 
 use crate::scripted::Scripted;
@@ -58,4 +60,9 @@ pub fn keyspace() -> String {
 /// For a keyspace on the server that all tests share.
 pub async fn settings(keyspace: &str) -> CqlSettings {
     CqlSettings::new(vec![shared().await], keyspace)
+}
+
+/// A way around the store, for what no store of this version would write.
+pub async fn session() -> Session {
+    SessionBuilder::new().known_node(shared().await).build().await.unwrap()
 }

@@ -141,6 +141,9 @@ pub enum StoreError {
     /// Try the same again later.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// Try the same again at once: other tables are in use by now.
+    #[error("the tables of the store were replaced meanwhile: {0}")]
+    Replaced(String),
     /// Stop: going on would lose or mix something.
     #[error("the store is damaged: {0}")]
     Damaged(String),
@@ -150,6 +153,13 @@ pub enum StoreError {
          or another data folder (an empty one is filled from this log)"
     )]
     OtherLog { stored: String, given: String },
+}
+
+impl StoreError {
+    /// Whether the same may go well another time.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Replaced(_))
+    }
 }
 
 pub type Result<T> = std::result::Result<T, StoreError>;

@@ -178,7 +178,7 @@ fn failed(kind: &'static str, error: &ExecutionError) -> StoreError {
         RequestAttemptError::DbError(DbError::Invalid, text)
             if text.contains("unconfigured table") || text.contains("does not exist") =>
         {
-            StoreError::Unavailable(format!("{}: {text}", super::REPLACED))
+            StoreError::Replaced(text.clone())
         }
         RequestAttemptError::DbError(DbError::Invalid | DbError::SyntaxError | DbError::Unauthorized, _)
         | RequestAttemptError::SerializationError(_) => StoreError::Damaged(error.to_string()),

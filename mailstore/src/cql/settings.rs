@@ -24,6 +24,8 @@ pub struct CqlSettings {
     pub in_flight: usize,
     /// Rows that a partition of a list takes before a narrower one is begun.
     pub bucket_rows: i64,
+    /// Tables that a rebuild fills are given up when nothing has been heard of it for so long.
+    pub abandoned_after: Duration,
 }
 
 impl CqlSettings {
@@ -37,6 +39,7 @@ impl CqlSettings {
             request_limit: Duration::from_secs(5),
             in_flight: 128,
             bucket_rows: 10_000,
+            abandoned_after: Duration::from_secs(60),
         }
     }
 

@@ -9,4 +9,5 @@ mod proxy;
 #[allow(dead_code, reason = "each program needs a part of it")]
 mod scripted;
 mod server;
+mod tls;
 mod writers;

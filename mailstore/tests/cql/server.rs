@@ -2,6 +2,7 @@
 //! already.
 
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -33,7 +34,13 @@ pub async fn shared() -> String {
 
 impl Server {
     pub async fn start() -> Self {
-        Self(Arc::new(tokio::task::spawn_blocking(|| Scripted::start(SCRIPT)).await.unwrap()))
+        Self::start_with(|_| {}).await
+    }
+
+    /// With files that are put into its folder before.
+    pub async fn start_with(prepare: impl Fn(&Path) + Send + 'static) -> Self {
+        let start = move || Scripted::start_with(SCRIPT, |server| prepare(server.folder()));
+        Self(Arc::new(tokio::task::spawn_blocking(start).await.unwrap()))
     }
 
     /// Starts it again, with the data that it had.

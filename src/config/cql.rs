@@ -81,6 +81,7 @@ pub fn build(config: &Config) -> Result<StoreSettings, Fault> {
         in_flight: section.in_flight,
         ..mailstore::cql::CqlSettings::new(nodes, keyspace)
     };
+    let settings = Box::new(settings);
     Ok(StoreSettings::Cql { settings, start_wait: Duration::from_secs(section.start_wait_seconds.into()) })
 }
 

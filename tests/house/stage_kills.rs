@@ -56,7 +56,7 @@ impl Node {
 /// Where mail may be brought.
 type Doors = Mutex<[SocketAddr; NODES_OF_A_STAGE]>;
 
-/// Sends until it is over. Whoever is killed has the other one's worker: mail that was not answered is not sent again.
+/// Sends until it is over, and goes to the other door where one has gone. Mail that was not answered is not sent again.
 fn work(name: &str, worker: usize, doors: &Doors, over: &AtomicBool) -> Vec<Sent> {
     let mut sent: Vec<Sent> = Vec::new();
     let mut door = worker;
@@ -83,20 +83,18 @@ fn work(name: &str, worker: usize, doors: &Doors, over: &AtomicBool) -> Vec<Sent
     sent
 }
 
-/// Records that nobody has handled yet, over all groups and nodes.
-fn lag(nodes: &[Vec<Node>]) -> f64 {
+/// Records that nobody has handled yet, over all groups and nodes; `None` where no node says anything of it.
+fn lag(nodes: &[Vec<Node>]) -> Option<f64> {
+    let all: String = nodes.iter().flatten().map(|node| node.server().metrics()).collect();
     let of_line = |line: &str| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap();
-    let of = |node: &Node| -> f64 {
-        node.server().metrics().lines().filter(|line| line.starts_with(LAG)).map(of_line).sum()
-    };
-    nodes.iter().flatten().map(of).sum()
+    all.lines().filter(|line| line.starts_with(LAG)).map(of_line).reduce(|sum, lag| sum + lag)
 }
 
 /// How long it takes until every node says that nothing is left.
 fn until_nothing_is_left(nodes: &[Vec<Node>]) -> Duration {
     let began = Instant::now();
-    while lag(nodes) > 0.0 {
-        assert!(began.elapsed() < LAG_LIMIT, "{} records are left after {LAG_LIMIT:?}", lag(nodes));
+    while lag(nodes) != Some(0.0) {
+        assert!(began.elapsed() < LAG_LIMIT, "{:?} records are left after {LAG_LIMIT:?}", lag(nodes));
         thread::sleep(GLANCE);
     }
     began.elapsed()

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use eventlog::Progress;
+use mailstore::Store;
 use mailstore::cql::{CqlSettings, CqlStore};
-use mailstore::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::missing::Missing;
@@ -26,31 +26,43 @@ pub struct Cluster {
     missing: Missing,
 }
 
-/// Opens the store once a server answers, and says every second what is waited for.
+/// Opens the store once a server answers.
 pub async fn open(settings: &CqlSettings, log_id: &str, limit: Duration) -> anyhow::Result<Arc<CqlStore>> {
+    let opened = once_they_answer(settings, limit, async || CqlStore::open(settings, log_id).await).await;
+    let advice = if settings.migrate { "" } else { " (`postlog store migrate` takes the steps it may lack)" };
+    opened.with_context(|| format!("the store at {} can't be opened{advice}", settings.nodes.join(", ")))
+}
+
+/// Takes the steps that the tables lack once a server answers, and says which they were.
+pub async fn migrate(settings: &CqlSettings, limit: Duration) -> anyhow::Result<Vec<String>> {
+    once_they_answer(settings, limit, async || mailstore::cql::migrate(settings).await).await
+}
+
+/// Tries until the servers answer, and says every second what is waited for.
+async fn once_they_answer<T>(
+    settings: &CqlSettings,
+    limit: Duration,
+    attempt: impl AsyncFn() -> mailstore::Result<T>,
+) -> anyhow::Result<T> {
     let nodes = settings.nodes.join(", ");
     let deadline = Instant::now() + limit;
     loop {
-        let mut opening = std::pin::pin!(CqlStore::open(settings, log_id));
-        let opened = loop {
-            match tokio::time::timeout(ASK_EVERY, &mut opening).await {
-                Ok(opened) => break opened,
+        let mut trying = std::pin::pin!(attempt());
+        let outcome = loop {
+            match tokio::time::timeout(ASK_EVERY, &mut trying).await {
+                Ok(outcome) => break outcome,
                 Err(_) if Instant::now() >= deadline => {
                     anyhow::bail!("the store at {nodes} has not answered within {} seconds", limit.as_secs())
                 }
                 Err(_) => tracing::info!(nodes, "waiting for the servers of the store"),
             }
         };
-        match opened {
-            Err(StoreError::Unavailable(cause)) if Instant::now() < deadline => {
-                tracing::info!(nodes, cause, "waiting for the servers of the store");
+        match outcome {
+            Err(error) if error.is_transient() && Instant::now() < deadline => {
+                tracing::info!(nodes, cause = %error, "waiting for the servers of the store");
                 tokio::time::sleep(ASK_EVERY).await;
             }
-            opened => {
-                let advice =
-                    if settings.migrate { "" } else { " (`postlog store migrate` takes the steps it may lack)" };
-                return opened.with_context(|| format!("the store at {nodes} can't be opened{advice}"));
-            }
+            outcome => return Ok(outcome?),
         }
     }
 }

@@ -39,6 +39,8 @@ mod trainer;
 mod upkeep;
 mod websocket;
 
+#[cfg(feature = "cql")]
+pub use cluster::migrate as migrate_store;
 pub use engine::{Engine, Parts};
 
 pub use listeners::{Listeners, ServerFile};

@@ -164,7 +164,7 @@ impl Tables {
     /// The listings that the row has and that are not recorded, each with the width it gets.
     async fn unrecorded(&self, id: &MessageId, row: &Row, recorded: &[Recorded]) -> Result<Vec<Recorded>> {
         let mut new = Vec::new();
-        for (listing, _) in listing::wanted(id, row)? {
+        for listing in listing::names(row) {
             if level_of(recorded, &listing).is_some() {
                 continue;
             }

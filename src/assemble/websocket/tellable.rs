@@ -166,7 +166,7 @@ impl Feed {
     /// `None`: a further try would be in vain.
     async fn store_failed(&self, error: &mailstore::StoreError) -> Option<()> {
         tracing::warn!(%error, "a message can't be read for websockets");
-        if !matches!(error, mailstore::StoreError::Unavailable(_)) || self.stop.is_cancelled() {
+        if !error.is_transient() || self.stop.is_cancelled() {
             return None;
         }
         tokio::time::sleep(STORE_PAUSE).await;

@@ -296,6 +296,14 @@ impl Server {
         eventually("the end of the server", || self.child.try_wait().unwrap())
     }
 
+    /// What it says at `/metrics`, wherever it has that.
+    pub fn metrics(&self) -> String {
+        let text = fs::read_to_string(self.data.join("server.json")).unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let address = json["http"].as_str().or(json["probes"].as_str()).expect("it serves one of the two");
+        http::request(address.parse().unwrap(), "GET", "/metrics", &[], &[]).unwrap().text()
+    }
+
     pub fn log_text(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
@@ -340,7 +348,7 @@ fn tail(log: &Path) -> String {
 }
 
 /// What the program prints, line by line, as it prints it.
-fn lines_of(stdout: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub fn lines_of(stdout: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {

@@ -14,7 +14,8 @@ use crate::reads::{CONNECTIONS, INBOXES, MAILS_AN_INBOX, Shelf, What};
 use crate::server::{Recipe, Server};
 use crate::visible;
 
-/// A store on Cassandra takes its time.
+/// A store on Cassandra takes its time, so it is not given the whole of a backlog.
+const SHARE_OF_BACKLOG: usize = 3;
 const SLOWLY: Wait = Wait { look_every: Duration::from_millis(50), within: FOLLOWS_WITHIN };
 
 pub struct StageRow {
@@ -62,8 +63,8 @@ impl Scale {
 
     /// Fills `mail.raw`: how many mails, and how many of the flood in each inbox.
     async fn ingest_alone(&mut self, recipe: &Recipe) -> Result<(u64, Vec<u64>)> {
-        let server = recipe.start().await?;
-        let order = self.order(self.options.backlog());
+        let mut server = recipe.start().await?;
+        let order = self.order(self.options.backlog() / SHARE_OF_BACKLOG);
         Shelf::send(&server, &order.mails, self.options.fair).await?;
         let warm = flood(&server, &self.order(WARM_UP_MAILS)).await?;
         let used = self.ground.used();
@@ -73,6 +74,7 @@ impl Scale {
         let (count, cpu) = (flood.accepted as u64, flood.server_cpu.unwrap_or_default());
         self.keep("ingest", Stretch { unit: "mails", count, took: flood.elapsed, cpu, used });
         let inboxes = visible::expected(&server, &warm.inboxes, &flood.inboxes);
+        server.stop().await?;
         let shelf = INBOXES * MAILS_AN_INBOX;
         Ok(((warm.accepted + flood.accepted + shelf) as u64, inboxes))
     }
@@ -85,10 +87,11 @@ impl Scale {
         mark: Mark,
         (mails, wait): (u64, Wait),
     ) -> Result<()> {
-        let server = recipe.start().await.with_context(|| name.to_owned())?;
+        let mut server = recipe.start().await.with_context(|| name.to_owned())?;
         let way = follow(&server, &self.ground, mark, mails, wait).await?;
         self.keep(name, Stretch { unit: "mails", count: way.mails, took: way.took, cpu: way.cpu, used: way.used });
-        Ok(())
+        // It finishes what it has in hand, and the next one finds it whole.
+        server.stop().await.map(drop)
     }
 
     /// Reads, once every mail is shown that was taken in.

@@ -1,7 +1,7 @@
 //! The servers of a store on CQL, asked all the time: whether they answer, which `/readyz` tells, and how far the store
 //! shows what is on the log, for those who wait in a process that does not fold all of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -9,6 +9,8 @@ use eventlog::Progress;
 use mailstore::cql::{CqlSettings, CqlStore};
 use mailstore::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
+
+use super::missing::Missing;
 
 /// Between two questions when nobody waits.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -21,7 +23,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(30);
 
 pub struct Cluster {
     nodes: String,
-    missing: Mutex<Option<String>>,
+    missing: Missing,
 }
 
 /// Opens the store once a server answers, and says every second what is waited for.
@@ -55,12 +57,15 @@ pub async fn open(settings: &CqlSettings, log_id: &str, limit: Duration) -> anyh
 
 impl Cluster {
     pub fn new(settings: &CqlSettings) -> Arc<Self> {
-        Arc::new(Self { nodes: settings.nodes.join(", "), missing: Mutex::default() })
+        Arc::new(Self {
+            nodes: settings.nodes.join(", "),
+            missing: Missing::new("mail can be neither stored nor read for now"),
+        })
     }
 
     /// What is wrong with the servers, for people.
     pub fn missing(&self) -> Option<String> {
-        self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.missing.cause()
     }
 
     /// Asks for the positions of the store until `stop`, and tells them to whoever waits for them.
@@ -81,7 +86,7 @@ impl Cluster {
         let answer = match tokio::time::timeout(PATIENCE, &mut asking).await {
             Ok(answer) => answer,
             Err(_) => {
-                self.set(Some(format!("the store at {} does not answer", self.nodes)));
+                self.missing.set(Some(format!("the store at {} does not answer", self.nodes)));
                 match tokio::time::timeout(ASK_LIMIT, asking).await {
                     Ok(answer) => answer,
                     Err(_) => return,
@@ -91,19 +96,9 @@ impl Cluster {
         match answer {
             Ok(positions) => {
                 shown.advance(&positions);
-                self.set(None);
+                self.missing.set(None);
             }
-            Err(error) => self.set(Some(format!("the store at {} can't be used: {error}", self.nodes))),
+            Err(error) => self.missing.set(Some(format!("the store at {} can't be used: {error}", self.nodes))),
         }
-    }
-
-    fn set(&self, missing: Option<String>) {
-        let mut known = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*known, &missing) {
-            (None, Some(cause)) => tracing::warn!(cause, "mail can be neither stored nor read for now"),
-            (Some(_), None) => tracing::info!(nodes = self.nodes, "the servers of the store answer again"),
-            _ => {}
-        }
-        *known = missing;
     }
 }

@@ -15,6 +15,8 @@ mod forwards;
 mod health;
 pub mod house;
 mod listeners;
+#[cfg(any(feature = "kafka", feature = "cql"))]
+mod missing;
 #[cfg(feature = "kafka")]
 mod node;
 mod own;
@@ -40,4 +42,4 @@ mod websocket;
 pub use engine::{Engine, Parts};
 
 pub use listeners::{Listeners, ServerFile};
-pub use secrets::{ADMIN_KEY, ADMIN_KEY_FILE, SEAL_KEY, Secrets, parse_seal_key};
+pub use secrets::{ADMIN_KEY, ADMIN_KEY_FILE, API_KEY_FORM, SEAL_KEY, Secrets, first_line, is_api_key, parse_seal_key};

@@ -120,7 +120,7 @@ fn found<'a>(accounts: &'a [Value], named: &str) -> anyhow::Result<&'a Value> {
 
 fn list(listed: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return screen::print(&format!("{listed}\n"));
+        return screen::json(listed);
     }
     let rows: Vec<Vec<String>> = listed
         .as_array()

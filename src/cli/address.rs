@@ -73,7 +73,7 @@ fn kept(object: &Value, asked: &str) -> String {
 
 fn list(listed: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return screen::print(&format!("{listed}\n"));
+        return screen::json(listed);
     }
     let text = screen::text_of;
     let rows: Vec<Vec<String>> = listed
@@ -89,7 +89,7 @@ fn list(listed: &Value, as_json: bool) -> Result<(), Failure> {
 
 fn show(address: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return screen::print(&format!("{address}\n"));
+        return screen::json(address);
     }
     let rows: Vec<Vec<String>> = address
         .as_object()

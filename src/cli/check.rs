@@ -22,13 +22,13 @@ impl Check {
         let sources = place.sources(self.run.flags());
         let notes = config::strange_variables(&sources);
         match (config::load(&sources), self.json) {
-            (Ok(_), true) => screen::print(&format!("{}\n", json!({ "ok": true, "faults": [], "notes": notes }))),
+            (Ok(_), true) => screen::json(&json!({ "ok": true, "faults": [], "notes": notes })),
             (Ok(_), false) => {
                 let notes: String = notes.iter().map(|note| format!("Ignored: {note}\n")).collect();
                 screen::print(&format!("{notes}The configuration has no fault.\n"))
             }
             (Err(Faults(faults)), true) => {
-                screen::print(&format!("{}\n", json!({ "ok": false, "faults": faults, "notes": notes })))?;
+                screen::json(&json!({ "ok": false, "faults": faults, "notes": notes }))?;
                 let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
                 Err(Failure::Usage(format!("the configuration can't work: {}", keys.join(", "))))
             }

@@ -69,7 +69,7 @@ async fn list(door: &Door, which: &Which, as_json: bool) -> Result<(), Failure> 
             return Err(anyhow!("the list is not complete: {error}").into());
         }
         if as_json {
-            return screen::write(line);
+            return screen::json_line(line);
         }
         rows.push(["message", "account", "verdict", "at"].map(|name| screen::text_of(&correction, name)).to_vec());
         Ok(true)

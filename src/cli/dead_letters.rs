@@ -189,7 +189,7 @@ fn sentence(decided: &Value) -> String {
 
 fn list(letters: &[Value], as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return screen::print(&letters.iter().map(|letter| format!("{letter}\n")).collect::<String>());
+        return letters.iter().try_for_each(screen::json);
     }
     if letters.is_empty() {
         return screen::print("There is none.\n");
@@ -213,7 +213,7 @@ fn decision(letter: &Value) -> String {
 
 fn show(shown: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return screen::print(&format!("{shown}\n"));
+        return screen::json(shown);
     }
     let mut lines = vec![format!("origin    {}", screen::text_of(shown, "origin"))];
     for letter in shown.get("letters").and_then(Value::as_array).into_iter().flatten() {

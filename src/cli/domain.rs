@@ -88,7 +88,7 @@ async fn act(door: &Door, action: Action, as_json: bool) -> Result<(), Failure> 
 
 fn list(listed: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return screen::print(&format!("{listed}\n"));
+        return screen::json(listed);
     }
     let rows: Vec<Vec<String>> = listed
         .as_array()

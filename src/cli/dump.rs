@@ -24,7 +24,7 @@ impl Dump {
                 if line.starts_with(ERROR) {
                     return Err(anyhow!("{}", String::from_utf8_lossy(line).trim()).into());
                 }
-                screen::write(line)
+                screen::json_line(line)
             })
             .await
         })

@@ -30,7 +30,7 @@ impl Explain {
         Door::visit(place, &self.reach, async |door| {
             let explained = door.json(Method::GET, &path, None).await?;
             if as_json {
-                return screen::print(&format!("{explained}\n"));
+                return screen::json(&explained);
             }
             screen::print(&told(&explained))
         })

@@ -174,7 +174,7 @@ async fn backfill(door: &Door, path: &str, from: &str, dry_run: bool, as_json: b
     let mut failed = None;
     door.lines_of(Method::POST, path, body, |line| {
         if as_json {
-            return screen::write(line);
+            return screen::json_line(line);
         }
         let step: Value = serde_json::from_slice(line).unwrap_or_default();
         let number = |name: &str| step.get(name).and_then(Value::as_u64).unwrap_or_default();
@@ -201,7 +201,7 @@ async fn backfill(door: &Door, path: &str, from: &str, dry_run: bool, as_json: b
 
 fn list(listed: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return screen::print(&format!("{listed}\n"));
+        return screen::json(listed);
     }
     let rows: Vec<Vec<String>> = listed
         .as_array()
@@ -223,7 +223,7 @@ fn rules(forward: &Value) -> String {
 
 fn show(forward: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return screen::print(&format!("{forward}\n"));
+        return screen::json(forward);
     }
     let rows: Vec<Vec<String>> = forward
         .as_object()
@@ -240,7 +240,7 @@ fn show(forward: &Value, as_json: bool) -> Result<(), Failure> {
 
 fn attempts(listed: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return screen::print(&format!("{listed}\n"));
+        return screen::json(listed);
     }
     let rows: Vec<Vec<String>> = listed.as_array().into_iter().flatten().map(attempt_row).collect();
     screen::print(&screen::table(&ATTEMPT_HEAD, &rows))
@@ -259,7 +259,7 @@ fn tested(answer: &Value, as_json: bool) -> Result<(), Failure> {
         return screen::answer(answer, &format!("{delivery} is due, and has not been tried yet."), as_json);
     };
     if as_json {
-        return screen::print(&format!("{answer}\n"));
+        return screen::json(answer);
     }
     screen::print(&screen::table(&ATTEMPT_HEAD, &[attempt_row(attempt)]))?;
     let said = screen::text_of(attempt, "answer");

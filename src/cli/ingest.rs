@@ -75,7 +75,7 @@ impl Ingest {
         }
         let outcome = Door::visit(place, &self.reach, async |door| Ok(self.bring_in(door, found).await)).await?;
         if self.json {
-            screen::print(&format!("{}\n", json!(outcome)))?;
+            screen::json(&json!(outcome))?;
         } else {
             screen::print(&format!("{} accepted, {} refused\n", outcome.accepted, outcome.refused.len()))?;
         }

@@ -74,7 +74,7 @@ async fn act(door: &Door, action: Action, as_json: bool) -> Result<(), Failure> 
 
 fn list(keys: &Value, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return screen::print(&format!("{keys}\n"));
+        return screen::json(keys);
     }
     let rows: Vec<Vec<String>> = keys
         .as_array()

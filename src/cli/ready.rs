@@ -65,7 +65,7 @@ impl Ready {
         let missing = looked.err().unwrap_or_default();
         if self.json {
             let object: Value = json!({ "ready": missing.is_empty(), "missing": missing });
-            screen::print(&format!("{object}\n"))?;
+            screen::json(&object)?;
         } else if missing.is_empty() {
             screen::print("ready\n")?;
         }

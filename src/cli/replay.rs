@@ -103,7 +103,7 @@ impl Replay {
         Door::visit_what_is(place, &self.reach, async |door| {
             let report = replay(door, &path, body, as_json).await?;
             if as_json {
-                return screen::print(&format!("{report}\n"));
+                return screen::json(&report);
             }
             screen::print(&tell(&report))
         })

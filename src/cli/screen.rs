@@ -1,5 +1,7 @@
 //! What is written for people and programs. Mail is untrusted: no control character of it reaches a terminal.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde_json::Value;
@@ -10,7 +12,7 @@ use super::failure::Failure;
 pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() || is_turning(character) {
+        if is_obeyed(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);
@@ -19,9 +21,39 @@ pub fn escaped(text: &str) -> String {
     shown
 }
 
-/// They would make a line read as another one.
-const fn is_turning(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Control characters, and the marks of direction, which would make a line read as another one.
+fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// One object a line, for programs. What would move a terminal is written by its number, which is the same JSON.
+pub fn json(object: &Value) -> Result<(), Failure> {
+    print(&format!("{}\n", tame(&object.to_string())))
+}
+
+/// A line of JSON as the server gives it, in the same way; `false` when nobody reads any more.
+pub fn json_line(line: &[u8]) -> Result<bool, Failure> {
+    match str::from_utf8(line.strip_suffix(b"\n").unwrap_or(line)) {
+        Ok(text) => write(format!("{}\n", tame(text)).as_bytes()),
+        Err(_) => write(line),
+    }
+}
+
+/// The same JSON without a character that a terminal obeys: such ones stand in texts only.
+fn tame(json: &str) -> Cow<'_, str> {
+    if !json.contains(is_obeyed) {
+        return Cow::Borrowed(json);
+    }
+    let mut tamed = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_obeyed(character) {
+            let _ = write!(tamed, "\\u{:04x}", u32::from(character));
+        } else {
+            tamed.push(character);
+        }
+    }
+    Cow::Owned(tamed)
 }
 
 /// Writes to standard output. A reader that has gone (`| head`) is no fault.
@@ -46,7 +78,7 @@ pub fn write(bytes: &[u8]) -> Result<bool, Failure> {
 /// What a change has come to: the object for programs, a sentence for people.
 pub fn answer(object: &Value, sentence: &str, as_json: bool) -> Result<(), Failure> {
     if as_json {
-        return print(&format!("{object}\n"));
+        return json(object);
     }
     print(&format!("{}\n", escaped(sentence)))
 }
@@ -58,23 +90,6 @@ pub fn text_of(object: &Value, name: &str) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     }
-}
-
-/// A time as people read it: `2025-11-24T10:00:00.000Z`.
-pub fn time(ms: i64) -> String {
-    const DAY: i64 = 24 * 60 * 60 * 1000;
-    let (day, rest) = (ms.div_euclid(DAY), ms.rem_euclid(DAY));
-    // Days of the civil calendar, counted from 0000-03-01 in eras of 400 years.
-    let shifted = day + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
-    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{:02}.{:03}Z", rest / 1000 % 60, rest % 1000)
 }
 
 /// Rows with columns as wide as they have to be; nothing for no rows.
@@ -106,10 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn times_are_those_of_the_calendar() {
-        assert_eq!(time(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(time(951_827_696_789), "2000-02-29T12:34:56.789Z");
-        assert_eq!(time(-1), "1969-12-31T23:59:59.999Z");
+    fn json_stays_the_same_json_and_moves_no_terminal() {
+        let object = serde_json::json!({"subject": "a\u{1b}[2J\u{9b}2J\u{202e}\u{7f}\nü"});
+        let tamed = tame(&object.to_string()).into_owned();
+        assert_eq!(tamed, r#"{"subject":"a\u001b[2J\u009b2J\u202e\u007f\nü"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&tamed).unwrap(), object);
     }
 
     #[test]

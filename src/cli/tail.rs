@@ -1,10 +1,9 @@
 //! `postlog tail`: the events of a topic, one a line.
 
-use std::io::IsTerminal;
-
 use anyhow::{Context, anyhow};
 use clap::Args;
 use hyper::Method;
+use mailstore::message::iso;
 use schemas::Topic;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -46,7 +45,6 @@ impl Tail {
             self.topic.parse().map_err(|error: schemas::topic::UnknownTopic| Failure::Usage(error.to_string()))?;
         let path = self.path(topic);
         let as_json = self.json;
-        let terminal = std::io::stdout().is_terminal();
         let (mut unreadable, mut cursor) = (0_u64, None);
         let (unreadable_seen, cursor_seen) = (&mut unreadable, &mut cursor);
         Door::visit_what_is(place, &self.reach, async |door| {
@@ -54,11 +52,10 @@ impl Tail {
                 let told = Told::read(line);
                 *unreadable_seen += u64::from(told.error.is_some());
                 *cursor_seen = told.cursor.or(cursor_seen.take());
-                if as_json && !terminal {
-                    return screen::write(line);
+                if as_json {
+                    return screen::json_line(line);
                 }
-                let text = String::from_utf8_lossy(line);
-                let shown = if as_json { text.trim_end().to_owned() } else { human(text.trim_end())? };
+                let shown = human(String::from_utf8_lossy(line).trim_end())?;
                 screen::write(format!("{}\n", screen::escaped(&shown)).as_bytes())
             })
             .await
@@ -112,7 +109,7 @@ fn human(line: &str) -> Result<String, Failure> {
         None => record.get("event").map(Value::to_string).unwrap_or_default(),
     };
     let (partition, offset, key) = (number("partition"), number("offset"), screen::text_of(&record, "key"));
-    Ok(format!("{} {partition}/{offset} {key} {said}", screen::time(number("timestamp"))))
+    Ok(format!("{} {partition}/{offset} {key} {said}", iso(number("timestamp"))))
 }
 
 fn cut(value: &mut Value) {

@@ -11,6 +11,8 @@ use crate::support::mail::plain;
 use crate::support::server::{House, Server, text_of};
 
 const ANN: &str = "ann@example.org";
+/// It would clear a terminal: by ESC, and by the one character that means the same.
+const EVIL: &str = "\x1b[2J\u{9b}2Jevil";
 /// Of a program that this one knows nothing of.
 const UNKNOWN_ID: i32 = 900;
 
@@ -57,10 +59,11 @@ fn poison_has_letters_and_what_can_be_read_later_is_put_back_and_arrives() {
     assert!(house.start().stop().success());
     let (id, mut unknown) = mail("later");
     unknown[1..5].copy_from_slice(&UNKNOWN_ID.to_be_bytes());
-    let poison = [b"".to_vec(), b"\x01\x1b[2Jevil".to_vec(), unknown, vec![0, 0, 0]];
+    let key = id.as_str();
+    let poison = [(key, b"".to_vec()), (EVIL, b"\x01\x1b[2Jevil".to_vec()), (key, unknown), (key, vec![0, 0, 0])];
     append(
         &house.data,
-        poison.into_iter().map(|value| NewRecord::new(Topic::MailRaw, id.as_str().to_owned(), value)).collect(),
+        poison.into_iter().map(|(key, value)| NewRecord::new(Topic::MailRaw, key.to_owned(), value)).collect(),
     );
     let server = house.start();
     server.deliver(&["bob@example.org"], &plain("behind", 300));
@@ -108,7 +111,12 @@ fn narrowed(house: &House) {
 fn shown(house: &House) {
     let text = text_of(&house.run(&["dead-letters", "show", "mail.raw/0/1"]));
     assert!(text.contains("011b5b324a6576696c") && text.contains("magic byte"), "{text}");
-    assert!(!text.contains('\x1b'), "no letter reaches the terminal as it came");
+    assert!(text.contains("\\u{1b}[2J\\u{9b}2Jevil"), "{text}");
+    let json = text_of(&house.run(&["dead-letters", "show", "mail.raw/0/1", "--json"]));
+    assert!(json.contains("\\u001b[2J\\u009b2Jevil"), "{json}");
+    for said in [&text, &json] {
+        assert!(!said.contains(['\x1b', '\u{9b}']), "no letter reaches the terminal as it came");
+    }
     let table = text_of(&house.run(&["dead-letters", "list"]));
     assert!(table.contains("mail.raw/0/3") && !table.contains('\x1b'), "{table}");
     let missing = house.command(&["dead-letters", "show", "mail.raw/0/99"]).output().unwrap();

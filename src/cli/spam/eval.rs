@@ -47,7 +47,7 @@ impl Eval {
             if let Some(fields) = object.as_object_mut() {
                 fields.insert("model".to_owned(), about);
             }
-            screen::print(&format!("{object}\n"))?;
+            screen::json(&object)?;
         } else {
             screen::print(&told(&figures, model.version()))?;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use clap::Args;
 use hyper::Method;
+use mailstore::message::iso;
 use processors::spam::{Counts, MODEL_NAME, Model};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -117,7 +118,7 @@ fn with_state(model: &Found, is_set_aside: bool) -> serde_json::Value {
 }
 
 fn row(model: &Found, state: &str) -> Vec<String> {
-    let trained = if model.trained_at == 0 { "-".to_owned() } else { screen::time(model.trained_at) };
+    let trained = if model.trained_at == 0 { "-".to_owned() } else { iso(model.trained_at) };
     let numbers = [model.spam_messages, model.ham_messages].map(|count| count.to_string());
     let [spam, ham] = numbers;
     vec![model.name.clone(), model.version.clone(), model.sequence.to_string(), trained, spam, ham, state.to_owned()]

@@ -148,10 +148,9 @@ mod tests {
     }
 
     fn places(routed: &MailRouted) -> Vec<(i32, &str, String)> {
-        let place = |entry| {
-            let RoutedEntry { index, inbox, recipients, .. } = entry;
-            (*index, inbox.as_str(), recipients.join(" "))
-        };
+        fn place(entry: &RoutedEntry) -> (i32, &str, String) {
+            (entry.index, &entry.inbox, entry.recipients.join(" "))
+        }
         routed.entries.iter().map(place).collect()
     }
 

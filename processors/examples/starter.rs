@@ -12,7 +12,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use processors::spam::{Counts, Kind, hashes_of, read};
+use processors::spam::{Counts, Kind, hashes_to_train, read};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -27,7 +27,7 @@ fn main() {
             _ => continue,
         };
         for mail in sorted(&folder) {
-            counts.train(&hashes_of(&read(fs::read(&mail).unwrap())), kind);
+            counts.train(&hashes_to_train(&read(fs::read(&mail).unwrap())), kind);
         }
     }
     fs::write(&file, counts.to_file()).unwrap();

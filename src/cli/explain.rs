@@ -55,11 +55,22 @@ fn told(explained: &Value) -> String {
     }
     line(&mut text, &format!("message {}", of(explained, "message")));
     if let Some(arrival) = explained.get("arrival").filter(|arrival| !arrival.is_null()) {
-        let sender = format!("from <{}> by {} {}", of(arrival, "mailFrom"), of(arrival, "door"), of(arrival, "peer"));
+        let by = [of(arrival, "door"), of(arrival, "peer")].join(" ");
+        let sender = format!("from <{}> by {}", of(arrival, "mailFrom"), by.trim_start());
         line(&mut text, &format!("arrived {} {sender}, {} bytes", of(arrival, "at"), of(arrival, "size")));
+    }
+    if explained.get("olderThanLog").and_then(Value::as_bool) == Some(true) {
+        line(&mut text, "the log has given up what it had of it: this is what the store has");
     }
     if let Some(score) = explained.get("score").filter(|score| !score.is_null()) {
         scored(&mut text, score, explained.get("firstScore").and_then(Value::as_f64));
+    }
+    if let Some(score) = explained.get("scoredNow").filter(|score| !score.is_null()) {
+        line(
+            &mut text,
+            "its bytes, scored anew by the model in force for all mail, since the reasons of then are gone:",
+        );
+        scored(&mut text, score, None);
     }
     let replay = of(explained, "replay");
     if !replay.is_empty() {
@@ -99,6 +110,7 @@ fn scored(text: &mut String, score: &Value, first: Option<f64>) {
     let number = |name: &str| score.get(name).and_then(Value::as_f64);
     let spam = number("spam").unwrap_or_default();
     let mut said = match of(score, "model").as_str() {
+        "" if score.get("model").is_none() => format!("spam {spam:.4}, by which model is not kept"),
         "" => format!("spam {spam:.4}, by no model"),
         model => format!("spam {spam:.4} by the model {model}, version {}", of(score, "version")),
     };
@@ -162,6 +174,27 @@ mod tests {
             "webhook https://h.example/…",
             "delivered",
             "200",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_mail_older_than_the_log_is_told_as_such() {
+        let explained = json!({
+            "message": "01", "olderThanLog": true, "score": {"spam": 0.25},
+            "arrival": {"at": "2025-11-24T10:00:00.000Z", "mailFrom": "s@y.org", "peer": "127.0.0.1", "size": 7},
+            "scoredNow": {"spam": 0.75, "model": "default", "version": "abc", "tokens": [{"token": "pills", "weight": 2.5}]},
+            "entries": [{"_id": "01-0", "inbox": "a@x.org", "startsIn": "inbox", "why": []}], "forwards": [],
+        });
+        let text = told(&explained);
+        for part in [
+            "this is what the store has",
+            "from <s@y.org> by 127.0.0.1, 7 bytes",
+            "spam 0.2500, by which model is not kept",
+            "scored anew by the model in force for all mail",
+            "spam 0.7500 by the model default, version abc",
+            "for spam: pills +2.50",
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }

@@ -129,6 +129,24 @@ fn every_score_is_the_new_models(partitions: u32) {
 }
 
 #[test]
+fn slack_is_told_of_each_mail_and_of_no_replay() {
+    let receiver = Receiver::new();
+    let house = House::new();
+    let server = house.start();
+    server.change("POST", &format!("/api/addresses/{ANN}"), &json!({"webhookSlack": receiver.url("/slack")}));
+    server.deliver(&[ANN], &plain("one", 500));
+    server.deliver(&[ANN], &plain("two", 500));
+    receiver.called(2);
+    assert_eq!(report(&house, &["score", "--model", "starter"])["scored"], 2);
+    assert_eq!(report(&house, &["route"])["lookedAt"], 2);
+    server.deliver(&[ANN], &plain("after all", 500));
+    let calls = receiver.called(3);
+    assert_eq!(calls.len(), 3);
+    assert!(calls[2].json().to_string().contains("after all"), "nobody was told of the replays");
+    assert!(server.stop().success());
+}
+
+#[test]
 fn a_replay_that_was_killed_goes_on_and_ends_in_the_same_state() {
     let receiver = Receiver::new();
     let house = House::with_partitions(3);
@@ -191,27 +209,71 @@ fn a_replay_that_its_caller_leaves_ends_and_goes_on_when_it_is_asked_for_again()
     assert!(server.stop().success());
 }
 
-#[test]
-fn mail_that_is_older_than_the_log_is_scored_from_the_store() {
-    let mut house = House::with_partitions(1);
+const OUTLIVING: usize = 120;
+
+/// A server that has mail to these, of which the log has given up a part.
+fn outlives_its_log(house: &mut House, recipients: &[&str], then: impl Fn(&Server)) -> Server {
     let large = house.config.clone();
     house.config = format!("{large}segment_bytes = 131072\n");
     let server = house.start();
-    let inbox = "kept@example.org";
     let mut client = server.smtp();
-    for number in 0..120 {
-        client.send("sender@example.com", &[inbox], &plain(&format!("mail{number:03}"), 10 * 1024)).unwrap();
+    for number in 0..OUTLIVING {
+        client.send("sender@example.com", recipients, &plain(&format!("mail{number:03}"), 10 * 1024)).unwrap();
     }
-    let mails = server.inbox_of(inbox, 120);
-    for mail in &mails[100..] {
-        let id = mail["_id"].as_str().unwrap();
-        server.change("PUT", &format!("/api/addresses/{inbox}/messages/{id}/star"), &Value::Null);
-    }
+    then(&server);
     assert!(server.stop().success());
     house.config = format!("{large}segment_bytes = 131072\nretention_bytes = 614400\n[upkeep]\nevery_seconds = 1\n");
     let server = house.start();
     eventually("a part of the log is removed", || {
         events(&server, "mail.raw").first().and_then(|first| first["offset"].as_u64()).filter(|first| *first > 20)
+    });
+    server
+}
+
+#[test]
+fn mail_that_is_older_than_the_log_finds_the_address_that_is_reserved_today() {
+    let mut house = House::with_partitions(1);
+    let (all, desk) = ("all@caught.example", "desk@caught.example");
+    let server = outlives_its_log(&mut house, &["x@caught.example", desk], |server| {
+        let mails = server.inbox_of("x@caught.example", OUTLIVING);
+        assert_eq!(mails.len(), OUTLIVING);
+    });
+    let ids = |inbox: &str, count| -> Vec<Value> {
+        server.inbox_of(inbox, count).iter().map(|mail| mail["_id"].clone()).collect()
+    };
+    // Two entries of each mail, and the oldest of one inbox is deleted.
+    let oldest = ids(desk, OUTLIVING).last().unwrap().as_str().unwrap().to_owned();
+    server.change("DELETE", &format!("/api/addresses/{desk}/messages/{oldest}"), &Value::Null);
+    server.change("PUT", "/api/admin/domains/caught.example", &json!({"private": true}));
+    server.change("PUT", "/api/admin/domains/caught.example/catch-all", &json!({"inbox": all}));
+    let gathered = report(&house, &["route"]);
+    assert_eq!((&gathered["lookedAt"], &gathered["moved"]), (&json!(OUTLIVING), &json!(OUTLIVING)), "{gathered}");
+    ids(all, OUTLIVING);
+    assert_eq!(report(&house, &["route"])["moved"], 0, "there is nothing left to do");
+    server.change("POST", &format!("/api/addresses/{desk}"), &Value::Null);
+    let found = report(&house, &["route"]);
+    assert_eq!(found["moved"], OUTLIVING - 1, "{found}");
+    let parted = ids(desk, OUTLIVING - 1);
+    let message = oldest.split('-').next().unwrap();
+    assert!(parted.iter().all(|id| !id.as_str().unwrap().starts_with(message)), "what is deleted stays deleted");
+    ids(all, OUTLIVING);
+    assert_eq!(report(&house, &["route"])["moved"], 0, "there is nothing left to do");
+    let last = parted.last().unwrap().as_str().unwrap();
+    let explained = text_of(&house.run(&["explain", last]));
+    assert!(explained.contains(&format!("entry {last} is in {desk}")), "{explained}");
+    assert!(server.stop().success());
+}
+
+#[test]
+fn mail_that_is_older_than_the_log_is_scored_from_the_store() {
+    let mut house = House::with_partitions(1);
+    let inbox = "kept@example.org";
+    let server = outlives_its_log(&mut house, &[inbox], |server| {
+        let mails = server.inbox_of(inbox, OUTLIVING);
+        for mail in &mails[100..] {
+            let id = mail["_id"].as_str().unwrap();
+            server.change("PUT", &format!("/api/addresses/{inbox}/messages/{id}/star"), &Value::Null);
+        }
     });
     let kept = server.inbox(inbox);
     for mail in &kept[..12] {
@@ -225,6 +287,12 @@ fn mail_that_is_older_than_the_log_is_scored_from_the_store() {
     for mail in &kept {
         let message = mail["_id"].as_str().unwrap().split('-').next().unwrap();
         assert_eq!(scores.get(message), Some(&version), "{message}");
+    }
+    // Where it came from and why it is there is known of it still.
+    let oldest = kept.last().unwrap()["_id"].as_str().unwrap();
+    let explained = text_of(&house.run(&["explain", oldest]));
+    for part in ["this is what the store has", "scored again by the replay score-", "scored anew by", "nobody's"] {
+        assert!(explained.contains(part), "{part}: {explained}");
     }
     assert!(server.stop().success());
 }

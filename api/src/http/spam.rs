@@ -51,6 +51,11 @@ impl Classifier {
         Arc::new(Self { model: Box::new(model), places, uploads })
     }
 
+    /// The model in force.
+    pub(super) fn model(&self) -> Arc<Model> {
+        (self.model)()
+    }
+
     async fn answer(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         match self.judge(&parts, body).await {
@@ -66,7 +71,7 @@ impl Classifier {
         let _upload = if is_message { Some(place_in(&self.uploads).await?) } else { None };
         let body = read_body(parts, body, most_bytes, BODY_LIMIT).await?;
         let _place = place_in(&self.places).await?;
-        let model = (self.model)();
+        let model = self.model();
         let judging = Arc::clone(&model);
         let judge = move || {
             let parsed = if is_message { whole(body.into()) } else { in_parts(&body) };

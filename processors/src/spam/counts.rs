@@ -5,6 +5,7 @@
 //! people correct, and a token that nobody has seen meets a known one's counts once in dozens of times at most.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use schemas::event::SpamModel;
@@ -16,9 +17,12 @@ use super::tokens::MAX_TOKENS;
 
 /// Bits of a token's hash that it is counted under.
 pub const KEY_BITS: u32 = 22;
-/// How many messages of the training a person's correction counts for. Measured on streams in which each error is
-/// corrected (docs/decisions/0016): from 1 to 16 it errs ever less, above 20 one correction outweighs too much.
+/// How many messages of the training a person's correction counts for, and how many of its tokens that the starter does
+/// not know. Measured on streams in which each error is corrected (docs/decisions/0024).
 pub const CORRECTION_WEIGHT: u32 = 16;
+/// A token that the starter knows counts for more: so many times the root of the messages that it stood in. A word of
+/// hundreds of messages would not be moved by sixteen.
+const KNOWN_WEIGHT: u32 = 2;
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,25 +64,26 @@ impl Counts {
         starter::counts()
     }
 
-    /// Counts a message of the training: its tokens as `hashes_of` gives them, of which [`MAX_TOKENS`] are taken.
+    /// Counts a message of the training: its tokens as `hashes_to_train` gives them, of which [`MAX_TOKENS`] are taken.
     pub fn train(&mut self, hashes: &[u64], kind: Kind) {
-        self.add(hashes, kind, 1);
+        self.add(hashes, kind, 1, |_| 1);
     }
 
-    /// Counts a message that a person corrected.
+    /// Counts a message that a person corrected: its tokens as `hashes_of` gives them.
     pub fn learn(&mut self, hashes: &[u64], kind: Kind) {
-        self.add(hashes, kind, CORRECTION_WEIGHT);
+        let starter = Self::starter();
+        self.add(hashes, kind, CORRECTION_WEIGHT, |key| starter.weight_of(key));
     }
 
     /// Takes a correction back. It must have been learned: then nothing is left of it.
     pub fn unlearn(&mut self, hashes: &[u64], kind: Kind) {
+        let starter = Self::starter();
         *self.messages.of(kind) = self.messages.of(kind).saturating_sub(CORRECTION_WEIGHT);
         for hash in bounded(hashes) {
-            let std::collections::hash_map::Entry::Occupied(mut entry) = self.tokens.entry(key(*hash)) else {
-                continue;
-            };
+            let key = key(*hash);
+            let Entry::Occupied(mut entry) = self.tokens.entry(key) else { continue };
             let count = entry.get_mut().of(kind);
-            *count = count.saturating_sub(CORRECTION_WEIGHT);
+            *count = count.saturating_sub(starter.weight_of(key));
             if entry.get().total() == 0 {
                 entry.remove();
             }
@@ -112,12 +117,20 @@ impl Counts {
         self.tokens.len()
     }
 
-    fn add(&mut self, hashes: &[u64], kind: Kind, weight: u32) {
-        *self.messages.of(kind) = self.messages.of(kind).saturating_add(weight);
+    fn add(&mut self, hashes: &[u64], kind: Kind, messages: u32, weight_of: impl Fn(u32) -> u32) {
+        *self.messages.of(kind) = self.messages.of(kind).saturating_add(messages);
         for hash in bounded(hashes) {
-            let count = self.tokens.entry(key(*hash)).or_default().of(kind);
-            *count = count.saturating_add(weight);
+            let key = key(*hash);
+            let count = self.tokens.entry(key).or_default().of(kind);
+            *count = count.saturating_add(weight_of(key));
         }
+    }
+
+    /// What a correction counts for this token, asked of the starter: the same before and behind every correction, so
+    /// that what was added can be taken away.
+    fn weight_of(&self, key: u32) -> u32 {
+        let known = self.tokens.get(&key).map_or(0, |tally| tally.total());
+        CORRECTION_WEIGHT + KNOWN_WEIGHT * known.isqrt()
     }
 }
 
@@ -145,6 +158,21 @@ mod tests {
     /// Hashes that are counted under keys of their own.
     fn hashes(range: std::ops::Range<u64>) -> Vec<u64> {
         range.map(|number| number << (u64::BITS - KEY_BITS)).collect()
+    }
+
+    #[test]
+    fn a_correction_counts_for_more_where_the_starter_knows_a_token() {
+        let starter = Counts::starter();
+        let (common, tally) = starter.tokens.iter().max_by_key(|(_, tally)| tally.total()).unwrap();
+        let unknown = (0..).find(|key| !starter.tokens.contains_key(key)).unwrap();
+        let hash = |key: u32| u64::from(key) << (u64::BITS - KEY_BITS);
+        let mut counts = Counts::default();
+        counts.learn(&[hash(*common), hash(unknown)], Kind::Spam);
+        let expected = CORRECTION_WEIGHT + 2 * f64::from(tally.total()).sqrt().floor() as u32;
+        assert_eq!((counts.tokens[common].spam, counts.tokens[&unknown].spam), (expected, CORRECTION_WEIGHT));
+        assert!(expected > 100 && counts.spam_messages() == CORRECTION_WEIGHT);
+        counts.unlearn(&[hash(*common), hash(unknown)], Kind::Spam);
+        assert_eq!(counts, Counts::default());
     }
 
     #[test]

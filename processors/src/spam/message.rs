@@ -1,28 +1,13 @@
 //! Messages for whoever classifies them without a log: from their bytes, or from what a form says of them.
 
 use schemas::MessageId;
-use schemas::event::{Door, HeaderField, MailParsed, MailRaw};
+use schemas::event::{HeaderField, MailParsed};
 
 use crate::parse;
 
 /// A message as the classifier reads it, from its bytes (RFC 5322; LF or CRLF).
 pub fn read(content: Vec<u8>) -> MailParsed {
-    let raw = MailRaw {
-        message_id: MessageId::from_parts(0, [0; 10]),
-        arrived_at: 0,
-        door: Door::Ingest,
-        peer: None,
-        received_by: String::new(),
-        helo: None,
-        esmtp: false,
-        tls: None,
-        login: None,
-        mail_from: String::new(),
-        recipients: Vec::new(),
-        smtputf8: false,
-        content,
-    };
-    parse::parse(&raw, 0)
+    parse::parse_content(&MessageId::from_parts(0, [0; 10]), &content, 0)
 }
 
 /// A message of which no more is known than this.

@@ -41,7 +41,7 @@ pub use form::{InvalidModel, MAX_MODEL_TOKENS, MIN_MESSAGES};
 pub use message::{of_parts, read, text_of};
 pub use model::{Model, TOP_TOKENS, Verdict};
 pub use models::{Models, OF_ACCOUNT, own_model_name};
-pub use tokens::{MAX_TOKENS, hashes_of, tokens_of};
+pub use tokens::{MAX_TOKENS, hashes_of, hashes_to_train, tokens_of};
 
 use schemas::event::{MailParsed, MailScored};
 
@@ -53,6 +53,12 @@ pub const UNKNOWN: f64 = 0.5;
 /// What a model says of a message.
 pub fn judge(parsed: &MailParsed, model: &Model) -> Verdict {
     model.judge(&tokens::of(parsed))
+}
+
+/// The same, and what a correction of the message holds ([`hashes_of`]).
+pub fn judge_with_hashes(parsed: &MailParsed, model: &Model) -> (Verdict, Vec<u64>) {
+    let tokens = tokens::of(parsed);
+    (model.judge(&tokens), tokens::hashes(tokens.iter()))
 }
 
 /// Scores a message with the model in force for all mail.

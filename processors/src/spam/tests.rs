@@ -153,6 +153,21 @@ fn every_broken_mail_has_a_score_between_0_and_1() {
 }
 
 #[test]
+fn senders_and_lists_are_taught_by_people_and_by_no_training() {
+    let mail = "From: a@x.example\nReturn-Path: <bounce@lists.example>\nList-Id: <rust.lists.example>\n\
+                List-Spam-Score: 9\nTo: bob@y.example\n\nHello\n";
+    let parsed = read(mail.as_bytes().to_vec());
+    let trained = hashes_to_train(&parsed);
+    let taught: Vec<String> =
+        tokens::of(&parsed).iter().filter(|token| !trained.contains(&token.hash)).map(tokens::Token::text).collect();
+    let expected = ["return-path:bounce", "return-path:lists.example", "list-id:rust.lists.example"];
+    assert_eq!(taught, expected, "neither whom it is for nor what a filter says");
+    assert_eq!(hashes_of(&parsed).len(), trained.len() + taught.len());
+    let model = Model::starter();
+    assert_eq!(judge_with_hashes(&parsed, &model), (judge(&parsed, &model), hashes_of(&parsed)));
+}
+
+#[test]
 fn hashes_rise_and_stand_once() {
     let hashes = hashes_of(&parsed("b a c b a"));
     assert_eq!(hashes, hashes_of(&parsed("c a b")));

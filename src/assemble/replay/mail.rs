@@ -12,7 +12,7 @@ use api::http::replay::Ask;
 use bytes::Bytes;
 use eventlog::{Limits, Log, Scan};
 use mailstore::{Entry, Store, Upkeep};
-use schemas::event::MailRaw;
+use schemas::event::{MailRaw, MailRouted};
 use schemas::record::Partition;
 use schemas::{EntryId, Event, MessageId, Position, Record, Topic, codec};
 use serde::Deserialize;
@@ -130,8 +130,8 @@ pub async fn shown(store: &dyn Store, raw: &MailRaw, all: bool) -> Result<Vec<En
 
 /// Which mail of the store the log has given up, as far as times tell: some of it may stand on the log all the same.
 pub struct Older {
-    /// In each partition that has given up something: the arrival of its first mail.
-    first: BTreeMap<Partition, i64>,
+    /// In each partition that has given up something: the place of its first mail, and when that arrived.
+    first: BTreeMap<Partition, (u64, i64)>,
     partitions: Partition,
 }
 
@@ -143,7 +143,7 @@ impl Older {
             let place = Position::new(RAW, bounds.partition, bounds.earliest);
             let records = log.tail(&[place]).await.map_err(failed)?.poll(&ONE).await.map_err(failed)?;
             let arrived_at = records.first().and_then(mail_of).map_or(i64::MAX, |raw| raw.arrived_at);
-            first.insert(bounds.partition, arrived_at);
+            first.insert(bounds.partition, (bounds.earliest, arrived_at));
         }
         Ok(Self { first, partitions: u32::try_from(bounds.len()).unwrap_or(u32::MAX) })
     }
@@ -158,7 +158,14 @@ impl Older {
 
     fn takes(&self, id: &MessageId, received_at: i64) -> bool {
         let first = self.first.get(&self.partition(id));
-        first.is_some_and(|first| received_at <= first.saturating_add(SLACK_MS))
+        first.is_some_and(|(_, first)| received_at <= first.saturating_add(SLACK_MS))
+    }
+
+    /// Whether a mail that stands on the log may be taken for one that does not.
+    pub fn may_be(&self, routed: &MailRouted) -> bool {
+        let earliest = self.first.get(&self.partition(&routed.message_id)).map_or(0, |(earliest, _)| *earliest);
+        let is_on_log = u64::try_from(routed.raw_offset).is_ok_and(|offset| offset >= earliest);
+        is_on_log && self.takes(&routed.message_id, routed.arrived_at)
     }
 }
 

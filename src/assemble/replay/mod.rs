@@ -5,6 +5,7 @@
 //! it came stands on the log: the records under its mark. So one that was cut off goes on when it is asked for again,
 //! on whatever node, and one whose facts another replay has overwritten since begins anew.
 
+mod kept;
 mod mail;
 mod marks;
 mod models;

@@ -1,5 +1,5 @@
-//! Routes again: what an address was reserved for today finds the mail of yesterday. Only mail on the log, since the
-//! store does not keep every recipient; and only mail that somebody is shown, so that nothing deleted comes back.
+//! Routes again: what an address was reserved for today finds the mail of yesterday. Only mail that somebody is shown, so
+//! that nothing deleted comes back. Mail that the log has given up is routed from what the store has ([`super::kept`]).
 //!
 //! An entry that stays keeps the folder that it started in; a new one starts where its owner's rule puts it by the
 //! first score.
@@ -11,9 +11,10 @@ use api::http::OperationError;
 use api::http::replay::{Ask, Report, RouteReport};
 use processors::route;
 use schemas::event::{MailRaw, MailRouted, RoutedEntry};
-use schemas::{EntryId, Event, Topic};
+use schemas::{EntryId, Event, NewRecord, Topic};
 
-use super::mail::{OnLog, Stretch, is_in_time, stretches};
+use super::kept;
+use super::mail::{InStore, Older, OnLog, Stretch, is_in_time, stretches};
 use super::marks::{Done, mark};
 use super::pace::Pace;
 use super::report::ByInbox;
@@ -21,6 +22,7 @@ use super::routed::{First, Replayed};
 use super::{Replay, failed, record};
 
 const STAGE: &str = "routing the log";
+const OLDER: &str = "routing mail that is older than the log";
 
 pub async fn route(replay: &Replay, ask: &Ask, report: &Report<'_>) -> Result<RouteReport, OperationError> {
     let log = replay.log.as_ref();
@@ -29,7 +31,8 @@ pub async fn route(replay: &Replay, ask: &Ask, report: &Report<'_>) -> Result<Ro
     let accounts = replay.accounts.read(|table| Arc::new(table.clone()));
     let mark = mark("route", ask, &[accounts.offset().to_string()]);
     let done = if ask.dry_run { Done::default() } else { Done::under(log, Topic::MailRouted, &mark).await? };
-    let replayed = Replayed::read(log).await?;
+    let older = Arc::new(Older::than(log).await?);
+    let replayed = Replayed::read(log, &older).await?;
     let mut routing = Routing {
         replay,
         ask,
@@ -42,6 +45,9 @@ pub async fn route(replay: &Replay, ask: &Ask, report: &Report<'_>) -> Result<Ro
         left: ByInbox::default(),
     };
     let mut pace = Pace::new(ask.rate);
+    if !older.is_empty() {
+        routing.older(older, &mut pace, report).await?;
+    }
     let total: u64 = stretches.iter().map(|one| one.end.saturating_sub(one.from)).sum();
     let mut behind = 0;
     for stretch in stretches {
@@ -58,9 +64,7 @@ pub async fn route(replay: &Replay, ask: &Ask, report: &Report<'_>) -> Result<Ro
                     moved.push(record(raw.message_id.as_str(), stretch.partition, &Event::Routed(after))?);
                 }
             }
-            if !ask.dry_run {
-                replay.append(moved).await?;
-            }
+            routing.append(moved).await?;
             pace.after(count).await;
             let reached = behind + mails.place.min(stretch.end).saturating_sub(stretch.from);
             replay.tell(report, STAGE, reached, total)?;
@@ -97,27 +101,64 @@ impl Routing<'_> {
         if !self.is_shown(&before).await? {
             return Ok(None);
         }
-        self.looked_at += 1;
         let entries = route::entries(raw, &self.accounts);
         let after = route::routed(raw, before.raw_offset, entries, score, &self.accounts);
-        let after = MailRouted { folder: before.folder, replay: Some(self.mark.clone()), ..kept(after, &before) };
+        let after = MailRouted { folder: before.folder, replay: Some(self.mark.clone()), ..started(after, &before) };
+        Ok(self.compared(&before, after))
+    }
+
+    /// Mail that the log has given up, by the entries that the store shows.
+    async fn older(&mut self, older: Arc<Older>, pace: &mut Pace, report: &Report<'_>) -> Result<(), OperationError> {
+        let (total, _) = self.replay.store.totals().await.map_err(failed)?;
+        let mut messages = InStore::read(Arc::clone(&self.replay.store), Arc::clone(&older));
+        let (mut batch, mut looked_at, mut since) = (Vec::new(), 0, 0);
+        while let Some((id, shown)) = messages.next().await? {
+            looked_at += 1;
+            let is_asked = shown.first().is_some_and(|first| is_in_time(self.ask, first.received_at));
+            if !is_asked || self.replayed.is_on_log(&id) {
+                continue;
+            }
+            since += 1;
+            let partition = older.partition(&id);
+            let before = kept::before(&id, &shown);
+            let after = kept::after(&before, &self.accounts);
+            let after = MailRouted { replay: Some(self.mark.clone()), ..after };
+            if let Some(after) = self.compared(&before, after) {
+                batch.push(record(id.as_str(), partition, &Event::Routed(after))?);
+            }
+            if since >= pace.batch() {
+                self.append(std::mem::take(&mut batch)).await?;
+                pace.after(std::mem::take(&mut since)).await;
+                self.replay.tell(report, OLDER, looked_at, total.messages)?;
+            }
+        }
+        self.append(batch).await
+    }
+
+    async fn append(&self, moved: Vec<NewRecord>) -> Result<(), OperationError> {
+        if self.ask.dry_run { Ok(()) } else { self.replay.append(moved).await }
+    }
+
+    /// The new record, where it is another and is asked for.
+    fn compared(&mut self, before: &MailRouted, after: MailRouted) -> Option<MailRouted> {
+        self.looked_at += 1;
         let names = |routed: &MailRouted, inbox: &str| routed.entries.iter().any(|entry| entry.inbox == inbox);
-        let is_asked = self.ask.inbox.as_ref().is_none_or(|inbox| names(&before, inbox) || names(&after, inbox));
+        let is_asked = self.ask.inbox.as_ref().is_none_or(|inbox| names(before, inbox) || names(&after, inbox));
         if !is_asked || before.entries.iter().map(place).eq(after.entries.iter().map(place)) {
-            return Ok(None);
+            return None;
         }
         self.moved += 1;
         after
             .entries
             .iter()
-            .filter(|entry| !names(&before, &entry.inbox))
+            .filter(|entry| !names(before, &entry.inbox))
             .for_each(|entry| self.came_to.add(&entry.inbox));
         before
             .entries
             .iter()
             .filter(|entry| !names(&after, &entry.inbox))
             .for_each(|entry| self.left.add(&entry.inbox));
-        Ok(Some(after))
+        Some(after)
     }
 
     async fn is_shown(&self, routed: &MailRouted) -> Result<bool, OperationError> {
@@ -132,7 +173,7 @@ impl Routing<'_> {
 }
 
 /// Entries that were there before start where they started then.
-fn kept(mut after: MailRouted, before: &MailRouted) -> MailRouted {
+fn started(mut after: MailRouted, before: &MailRouted) -> MailRouted {
     for entry in &mut after.entries {
         if let Some(was) = before.entries.iter().find(|was| was.index == entry.index) {
             entry.starts_in_spam = was.starts_in_spam;

@@ -1,7 +1,7 @@
 //! Where mail is routed to now: the first record of each, which stand in the order of `mail.raw`, and what replays have
 //! put in their place since.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,30 +12,41 @@ use schemas::record::Partition;
 use schemas::{Event, MessageId, Position, Record, Topic, codec};
 
 use super::failed;
-use super::mail::each;
+use super::mail::{Older, each};
 
 const ROUTED: Topic = Topic::MailRouted;
 const BATCH: Limits = Limits { records: 512, bytes: 4 << 20, wait: Duration::from_secs(5) };
 
-/// What replays have made of messages, the last of each.
-pub struct Replayed(HashMap<MessageId, MailRouted>);
+/// What replays have made of messages, the last of each; and which messages stand on the log, of those that by their
+/// time may be older.
+pub struct Replayed {
+    last: HashMap<MessageId, MailRouted>,
+    on_log: HashSet<MessageId>,
+}
 
 impl Replayed {
-    pub async fn read(log: &dyn Log) -> Result<Self, OperationError> {
-        let mut replayed = HashMap::new();
+    pub async fn read(log: &dyn Log, older: &Older) -> Result<Self, OperationError> {
+        let (mut last, mut on_log) = (HashMap::new(), HashSet::new());
         each(log, ROUTED, |record| {
-            if let Some(routed) = routed_of(&record).filter(|routed| routed.replay.is_some()) {
-                replayed.insert(routed.message_id.clone(), routed);
+            let Some(routed) = routed_of(&record) else { return };
+            if routed.replay.is_some() {
+                last.insert(routed.message_id.clone(), routed);
+            } else if older.may_be(&routed) {
+                on_log.insert(routed.message_id);
             }
         })
         .await?;
-        Ok(Self(replayed))
+        Ok(Self { last, on_log })
+    }
+
+    pub fn is_on_log(&self, id: &MessageId) -> bool {
+        self.on_log.contains(id)
     }
 
     /// Where a message is now, of which this was the first record.
     pub fn now(&self, first: MailRouted) -> (MailRouted, f64) {
         let score = first.score;
-        (self.0.get(&first.message_id).cloned().unwrap_or(first), score)
+        (self.last.get(&first.message_id).cloned().unwrap_or(first), score)
     }
 }
 

@@ -28,11 +28,35 @@ pub struct Models {
     json: bool,
 }
 
-/// A record of the topic; without an event a model is in force no longer.
+/// A record of the topic; without an event, and without a cause, a model is in force no longer. A line without a place
+/// is the server's last word.
 #[derive(Deserialize)]
 struct Line {
-    key: String,
+    offset: Option<u64>,
+    key: Option<String>,
     event: Option<Found>,
+    error: Option<String>,
+}
+
+impl Line {
+    /// Takes the record up. One that can't be read changes nothing, as processors pass over it; it is told.
+    fn fold(self, models: &mut BTreeMap<String, Found>) -> anyhow::Result<Option<String>> {
+        let Some(offset) = self.offset else {
+            anyhow::bail!("the list broke off: {}", self.error.unwrap_or_default());
+        };
+        match (self.key, self.event, self.error) {
+            (Some(key), Some(model), None) => drop(models.insert(key, model)),
+            (Some(key), None, None) => drop(models.remove(&key)),
+            (key, _, error) => {
+                let of = key.map_or_else(String::new, |key| format!(" of {key}"));
+                let cause = error.unwrap_or_else(|| "it has no key".to_owned());
+                return Ok(Some(format!(
+                    "the record{of} at {offset} can't be read, and what stood before it stays in force: {cause}"
+                )));
+            }
+        }
+        Ok(None)
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,10 +77,9 @@ impl Models {
             Door::visit_what_is(place, &self.reach, async |door| {
                 door.lines(Method::GET, PATH, |line| {
                     let line: Line = serde_json::from_slice(line).context("the server answers with no model")?;
-                    match line.event {
-                        Some(model) => found.insert(line.key, model),
-                        None => found.remove(&line.key),
-                    };
+                    if let Some(told) = line.fold(found)? {
+                        eprintln!("{}", screen::escaped(&told));
+                    }
                     Ok(true)
                 })
                 .await
@@ -99,4 +122,28 @@ fn row(model: &Found, state: &str) -> Vec<String> {
     let numbers = [model.spam_messages, model.ham_messages].map(|count| count.to_string());
     let [spam, ham] = numbers;
     vec![model.name.clone(), model.version.clone(), model.sequence.to_string(), trained, spam, ham, state.to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fold(models: &mut BTreeMap<String, Found>, line: &str) -> anyhow::Result<Option<String>> {
+        serde_json::from_str::<Line>(line)?.fold(models)
+    }
+
+    #[test]
+    fn only_a_tombstone_withdraws_a_model() {
+        let mut models = BTreeMap::new();
+        let event = r#"{"name": "default", "version": "v", "sequence": 1, "trained_at": 0, "spam_messages": 1, "ham_messages": 2}"#;
+        let first = format!(r#"{{"offset": 0, "key": "default", "event": {event}}}"#);
+        assert!(fold(&mut models, &first).unwrap().is_none());
+        let told = fold(&mut models, r#"{"offset": 1, "key": "default", "event": null, "error": "cut off"}"#).unwrap();
+        assert!(told.unwrap().contains("the record of default at 1 can't be read"));
+        assert!(fold(&mut models, r#"{"offset": 2, "key": null, "event": null, "error": "gone"}"#).unwrap().is_some());
+        assert!(models.contains_key("default"));
+        assert!(fold(&mut models, r#"{"error": "the log fails"}"#).is_err(), "what follows is not known");
+        assert!(fold(&mut models, r#"{"offset": 3, "key": "default", "event": null}"#).unwrap().is_none());
+        assert!(models.is_empty());
+    }
 }

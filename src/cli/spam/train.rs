@@ -72,7 +72,7 @@ impl Train {
                 return Ok(());
             }
             if let Some((_, content)) = progress.note(mail) {
-                counts.train(&spam::hashes_of(&spam::read(content)), kind);
+                counts.train(&spam::hashes_to_train(&spam::read(content)), kind);
             }
             if kept_at.elapsed() >= KEPT_EVERY {
                 keep_part(&part_path, &Part { inputs: inputs.clone(), done: seen }, &counts)?;

@@ -27,7 +27,8 @@ const TOPIC: Topic = Topic::SpamCorrections;
 const PAGE: usize = 200;
 /// Bytes of the id of an account or a message.
 const MAX_ID_BYTES: usize = 100;
-/// Corrections that one call looks at: more than the trainer counts.
+/// Corrections that one call looks at: more than the trainer counts. Of more none is shown or taken back, since nobody
+/// would see which were left out.
 const MAX_STANDING: usize = 1 << 18;
 
 pub fn routes() -> Router<Arc<Api>> {
@@ -82,21 +83,42 @@ impl<'a> From<&'a SpamCorrection> for Standing<'a> {
     }
 }
 
-/// Where the last word of each message and account stands on the topic, in order.
-async fn standing(api: &Api, which: &Which) -> Result<Vec<u64>, ApiError> {
-    let mut last: BTreeMap<String, u64> = BTreeMap::new();
-    each(api, |offset, correction| {
+/// The last word of each message and account, by where it stands.
+#[derive(Default)]
+struct Last {
+    places: BTreeMap<String, u64>,
+    is_over: bool,
+}
+
+impl Last {
+    fn take(&mut self, which: &Which, offset: u64, correction: &SpamCorrection, most: usize) {
         let key = correction.key();
         if correction.verdict == SpamVerdict::TakenBack {
-            last.remove(&key);
-        } else if which.takes(&correction) && (last.len() < MAX_STANDING || last.contains_key(&key)) {
-            last.insert(key, offset);
+            self.places.remove(&key);
+        } else if which.takes(correction) {
+            self.is_over |= self.places.len() >= most && !self.places.contains_key(&key);
+            if !self.is_over {
+                self.places.insert(key, offset);
+            }
         }
-    })
-    .await?;
-    let mut places: Vec<u64> = last.into_values().collect();
-    places.sort_unstable();
-    Ok(places)
+    }
+
+    /// In order.
+    fn places(self, most: usize) -> Result<Vec<u64>, ApiError> {
+        if self.is_over {
+            let text = format!("More than {most} corrections stand: say whose, or of which message.");
+            return Err(ApiError::Refused(text.into()));
+        }
+        let mut places: Vec<u64> = self.places.into_values().collect();
+        places.sort_unstable();
+        Ok(places)
+    }
+}
+
+async fn standing(api: &Api, which: &Which) -> Result<Vec<u64>, ApiError> {
+    let mut last = Last::default();
+    each(api, |offset, correction| last.take(which, offset, &correction, MAX_STANDING)).await?;
+    last.places(MAX_STANDING)
 }
 
 async fn each(api: &Api, mut take: impl FnMut(u64, SpamCorrection) + Send) -> Result<(), ApiError> {
@@ -187,4 +209,43 @@ async fn take_back(State(api): State<Arc<Api>>, asked: Asked) -> Result<Response
         api.doors.log.append(records?).await?;
     }
     Ok(answer::json(&TakenBack { taken_back: places.len() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::MessageId;
+
+    use super::*;
+
+    fn correction(number: u8, verdict: SpamVerdict) -> SpamCorrection {
+        let account = if number % 2 == 0 { "even" } else { "odd" }.to_owned();
+        SpamCorrection {
+            message_id: MessageId::from_parts(0, [number; 10]),
+            account: account.clone(),
+            at: 0,
+            by: account,
+            verdict,
+            scope: CorrectionScope::Account,
+            tokens: Vec::new(),
+        }
+    }
+
+    fn standing(which: &Which, said: &[(u8, SpamVerdict)], most: usize) -> Result<Vec<u64>, ApiError> {
+        let mut last = Last::default();
+        for (offset, (number, verdict)) in (0..).zip(said) {
+            last.take(which, offset, &correction(*number, *verdict), most);
+        }
+        last.places(most)
+    }
+
+    #[test]
+    fn more_corrections_than_are_looked_at_are_refused_and_not_cut() {
+        use SpamVerdict::{Ham, Spam, TakenBack};
+        let said = [(1, Spam), (2, Ham), (1, TakenBack), (3, Spam), (2, Spam)];
+        assert_eq!(standing(&Which::default(), &said, 2).unwrap(), [3, 4]);
+        let refused = standing(&Which::default(), &said, 1).unwrap_err();
+        assert!(refused.text().contains("More than 1 corrections"), "{}", refused.text());
+        let odd = Which { account: Some("odd".to_owned()), ..Which::default() };
+        assert_eq!(standing(&odd, &said, 1).unwrap(), [3]);
+    }
 }

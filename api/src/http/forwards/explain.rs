@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::attempts::{self, AttemptObject};
 use super::due::standing;
+use super::kept;
 use super::list::{kind, led_to};
 use super::range::Range;
 use super::scan::{arrived_at, ends, partition_of, scan};
@@ -35,7 +36,7 @@ pub async fn explain(
     api.doors.accounts.catch_up().await?;
     let id = what.split('-').next().unwrap_or_default().parse::<MessageId>();
     let explained = match id {
-        Ok(id) if !what.contains('@') => message(&api, &id).await?,
+        Ok(id) if !what.contains('@') => message(&api, &id, &what).await?,
         _ => address(&api, &what)?,
     };
     Ok(answer::json(&explained))
@@ -63,21 +64,13 @@ fn address(api: &Api, text: &str) -> Result<Value, ApiError> {
     }))
 }
 
-async fn message(api: &Api, id: &MessageId) -> Result<Value, ApiError> {
+async fn message(api: &Api, id: &MessageId, what: &str) -> Result<Value, ApiError> {
     let partition = partition_of(api, id).await?;
-    let routed = routed(api, id, partition).await?;
-    let (routed, offset) = routed
-        .ok_or_else(|| ApiError::NotFound(format!("There is no message {} on the log.", echo(id.as_str())).into()))?;
-    let raw = raw(api, partition, routed.raw_offset).await?;
     let scored = scored(api, id, partition).await?;
-    let mut tried: Vec<ForwardAttempt> = Vec::new();
-    let range = Range { message: Some(id.clone()), since_ms: arrived_at(id) - SLACK_MS, ..Range::default() };
-    attempts::each(api, &range, |_, attempt| {
-        tried.push(attempt);
-        ControlFlow::Continue(())
-    })
-    .await?;
-    let due = standing(api).await?;
+    let Some((routed, offset)) = routed(api, id, partition).await? else {
+        return older(api, id, what, scored.as_ref()).await;
+    };
+    let raw = raw(api, partition, routed.raw_offset).await?;
     let entries: Vec<Value> =
         api.table(|table| {
             routed.entries.iter().map(|entry| {
@@ -89,12 +82,53 @@ async fn message(api: &Api, id: &MessageId) -> Result<Value, ApiError> {
             })
         }).collect()
         });
-    let mut forwards: Vec<String> = routed.entries.iter().flat_map(|entry| entry.forwards.clone()).collect();
+    let told = told(api, id, routed.entries.iter().flat_map(|entry| entry.forwards.clone()).collect()).await?;
+    Ok(json!({
+        "message": id, "partition": partition, "rawOffset": routed.raw_offset, "routedOffset": offset,
+        "arrival": raw.as_ref().map(arrival), "score": scored.as_ref().map(score), "firstScore": routed.score, "folder": routed.folder,
+        "accountsOffset": routed.accounts_offset, "replay": routed.replay, "entries": entries, "forwards": told,
+    }))
+}
+
+/// What can be said of a message whose facts the log has given up, and that the store still has. Why it scored so is
+/// gone; what its bytes score by the model in force for all mail is said beside it.
+async fn older(api: &Api, id: &MessageId, what: &str, scored: Option<&MailScored>) -> Result<Value, ApiError> {
+    let kept = kept::of(api, id, what).await?;
+    let first = kept.entries.first().map(|(_, entry)| entry);
+    let first = first.ok_or_else(|| {
+        ApiError::NotFound(format!("There is no message {} on the log or in the store.", echo(id.as_str())).into())
+    })?;
+    let entries: Vec<Value> = api.table(|table| {
+        kept.entries.iter().map(|(id, entry)| {
+        let whys: Vec<String> = entry.recipients.iter().map(|to| why(table, to, &entry.inbox)).collect();
+        json!({
+            "_id": id.to_string(), "inbox": entry.inbox, "originalInbox": entry.original_inbox, "recipients": entry.recipients,
+            "why": whys, "startsIn": entry.delivered_to,
+        })
+    }).collect()
+    });
+    Ok(json!({
+        "message": id, "olderThanLog": true, "arrival": kept::arrival(first),
+        "score": scored.map_or_else(|| json!({"spam": first.spam}), score), "scoredNow": kept.scored_now.as_ref().map(score),
+        "entries": entries, "forwards": told(api, id, Vec::new()).await?,
+    }))
+}
+
+/// Whom a message was told to, and is due to be: these forwards, and those that have tried it.
+async fn told(api: &Api, id: &MessageId, mut forwards: Vec<String>) -> Result<Vec<Value>, ApiError> {
+    let mut tried: Vec<ForwardAttempt> = Vec::new();
+    let range = Range { message: Some(id.clone()), since_ms: arrived_at(id) - SLACK_MS, ..Range::default() };
+    attempts::each(api, &range, |_, attempt| {
+        tried.push(attempt);
+        ControlFlow::Continue(())
+    })
+    .await?;
+    let due = standing(api).await?;
     forwards.extend(tried.iter().map(|attempt| attempt.forward.clone()));
     forwards.extend(due.values().filter(|one| one.due.message_id == *id).map(|one| one.due.forward.clone()));
     forwards.sort();
     forwards.dedup();
-    let told: Vec<Value> = forwards
+    Ok(forwards
         .iter()
         .map(|forward| {
             let mut told = api.table(|table| named(api, table, forward));
@@ -115,12 +149,7 @@ async fn message(api: &Api, id: &MessageId) -> Result<Value, ApiError> {
             }
             told
         })
-        .collect();
-    Ok(json!({
-        "message": id, "partition": partition, "rawOffset": routed.raw_offset, "routedOffset": offset,
-        "arrival": raw.as_ref().map(arrival), "score": scored.as_ref().map(score), "firstScore": routed.score, "folder": routed.folder,
-        "accountsOffset": routed.accounts_offset, "replay": routed.replay, "entries": entries, "forwards": told,
-    }))
+        .collect())
 }
 
 fn arrival(raw: &MailRaw) -> Value {

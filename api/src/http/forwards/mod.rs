@@ -5,6 +5,7 @@ mod attempts;
 mod backfill;
 mod due;
 mod explain;
+mod kept;
 mod list;
 mod range;
 mod redeliver;

@@ -2,6 +2,9 @@
 //! `received:Postfix`; words of the text and of the HTML, read as text, have no prefix and keep their case. Models know
 //! a token by its hash, so that they hold no text of anybody's mail.
 //!
+//! Some tokens only people teach: they say by which way and list a message came, which in a training tells where its
+//! mail was gathered, and in corrections which senders somebody wants. They are no part of what a training counts.
+//!
 //! Every kind of token has a room of its own, so that a flood of one can't push out the others.
 
 mod body;
@@ -27,6 +30,7 @@ pub(crate) struct Token<'a> {
     pub(crate) hash: u64,
     prefix: &'static str,
     word: Cow<'a, str>,
+    only_people_teach: bool,
 }
 
 impl Token<'_> {
@@ -38,7 +42,16 @@ impl Token<'_> {
 /// What a message is made of, for the classifier: the hashes of its tokens, at most [`MAX_TOKENS`], in rising order,
 /// each once.
 pub fn hashes_of(parsed: &MailParsed) -> Vec<u64> {
-    let mut hashes: Vec<u64> = of(parsed).into_iter().map(|token| token.hash).collect();
+    hashes(of(parsed).iter())
+}
+
+/// What a training counts of a message: all but the tokens that only people teach.
+pub fn hashes_to_train(parsed: &MailParsed) -> Vec<u64> {
+    hashes(of(parsed).iter().filter(|token| !token.only_people_teach))
+}
+
+pub(crate) fn hashes<'a>(tokens: impl Iterator<Item = &'a Token<'a>>) -> Vec<u64> {
+    let mut hashes: Vec<u64> = tokens.map(|token| token.hash).collect();
     hashes.sort_unstable();
     hashes
 }
@@ -63,6 +76,7 @@ struct Tokens<'a> {
     words: usize,
     /// How many tokens there may be when the present room is full.
     room: usize,
+    only_people_teach: bool,
 }
 
 impl<'a> Tokens<'a> {
@@ -84,7 +98,8 @@ impl<'a> Tokens<'a> {
         self.words += 1;
         let hash = hash::of(&[prefix, &word]);
         if self.known.insert(hash) {
-            self.list.push(Token { hash, prefix, word });
+            let only_people_teach = self.only_people_teach;
+            self.list.push(Token { hash, prefix, word, only_people_teach });
         }
     }
 

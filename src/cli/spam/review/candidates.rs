@@ -36,7 +36,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    fn of(name: String, parsed: &MailParsed, score: f64, reasons: Vec<TokenWeight>) -> Self {
+    fn of(name: String, parsed: &MailParsed, hashes: Vec<u64>, score: f64, reasons: Vec<TokenWeight>) -> Self {
         let from = parsed.from.first().map(|from| format!("{} <{}>", from.name, from.address)).unwrap_or_default();
         Self {
             name,
@@ -45,7 +45,7 @@ impl Candidate {
             text: spam::text_of(parsed).chars().take(TEXT_CHARS).collect(),
             score,
             reasons,
-            hashes: spam::hashes_of(parsed),
+            hashes,
             folder: String::new(),
         }
     }
@@ -65,10 +65,10 @@ pub fn of_files(paths: &[PathBuf], model: &Model, limit: usize, known: &HashSet<
             && !known.contains(&name)
         {
             let parsed = spam::read(content);
-            let verdict = spam::judge(&parsed, model);
-            candidates.push(Candidate::of(name, &parsed, verdict.score, verdict.tokens));
+            let (verdict, hashes) = spam::judge_with_hashes(&parsed, model);
+            candidates.push(Candidate::of(name, &parsed, hashes, verdict.score, verdict.tokens));
             // Not all of a million mails are held.
-            if candidates.len() > 2 * limit.max(1) {
+            if candidates.len() > limit.max(1).saturating_mul(2) {
                 keep(&mut candidates, limit);
             }
         }
@@ -105,10 +105,12 @@ pub async fn of_inbox(door: &Door, inbox: &str, limit: usize, answers: &Answers)
     for (score, id, folder) in messages {
         let raw = door.call(Method::GET, &format!("/api/raw/{inbox}/{}", segment(&id)), Vec::new()).await?;
         let explained = door.json(Method::GET, &format!("/api/admin/explain/{}", segment(&id)), None).await?;
-        let tokens = explained.pointer("/score/tokens").cloned().unwrap_or(Value::Array(Vec::new()));
+        // Of mail older than the log the reasons are gone, and those of now are given.
+        let tokens = explained.pointer("/score/tokens").or_else(|| explained.pointer("/scoredNow/tokens"));
+        let tokens = tokens.cloned().unwrap_or(Value::Array(Vec::new()));
         let reasons = serde_json::from_value(tokens).context("the server explains a score in another form")?;
         let parsed = spam::read(raw.to_vec());
-        candidates.push(Candidate { folder, ..Candidate::of(id, &parsed, score, reasons) });
+        candidates.push(Candidate { folder, ..Candidate::of(id, &parsed, spam::hashes_of(&parsed), score, reasons) });
     }
     Ok(candidates)
 }

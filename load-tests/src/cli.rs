@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 
 use crate::dialect::Kind;
@@ -13,6 +13,8 @@ use crate::dialect::Kind;
 pub const MAX_CONNECTIONS: usize = 1_000;
 pub const MAX_CELL_SECONDS: u64 = 120;
 pub const MAX_COUNT: usize = 1_000_000;
+/// A backlog that is gone at once measures nothing.
+const MIN_BACKLOG: usize = 1_000;
 
 /// Measures mail servers on this machine, from outside: SMTP in, HTTP out.
 #[derive(Parser, Debug, Clone)]
@@ -45,7 +47,7 @@ pub struct Options {
     /// Where the servers' data folders are made, and removed
     #[arg(long, value_name = "DIR")]
     pub work: Option<PathBuf>,
-    /// Parts to run
+    /// Parts to run; of Postlog alone: logs, partitions, stages
     #[arg(long, value_enum, value_delimiter = ',', default_value = "grid,main,reads,visible,restart")]
     pub parts: Vec<Part>,
     /// Connections of each cell of the grid
@@ -78,12 +80,19 @@ pub struct Options {
     /// Never pipeline, not even where the server announces it: every server sees the same client
     #[arg(long)]
     pub fair: bool,
+    /// Mails of each backlog of the parts partitions and stages
+    #[arg(long)]
+    pub backlog: Option<usize>,
+    /// The folder with the scripts that start Kafka and Cassandra
+    #[arg(long, default_value = "scripts", value_name = "DIR")]
+    pub scripts: PathBuf,
     /// About two minutes in place of about ten
     #[arg(long)]
     pub quick: bool,
-    /// Write the tables to this file (without a value: load-tests/RESULTS.md)
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "load-tests/RESULTS.md")]
-    pub write: Option<PathBuf>,
+    /// Write the tables to this file (without a value: load-tests/RESULTS.md, and RESULTS-scale.md beside it for the
+    /// parts of Postlog alone)
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    pub write: Option<Option<PathBuf>>,
 }
 
 /// A part of the run.
@@ -99,6 +108,19 @@ pub enum Part {
     Visible,
     /// Start after a clean stop and after kill -9, with many mails stored
     Restart,
+    /// Postlog by itself: embedded, on Kafka, on Kafka and Cassandra
+    Logs,
+    /// Postlog's processors by themselves on 1, 2 and 4 partitions
+    Partitions,
+    /// What one core carries of each of Postlog's stages, on Kafka and Cassandra
+    Stages,
+}
+
+impl Part {
+    /// Whether it measures Postlog by itself, and no peer.
+    fn is_of_scale(self) -> bool {
+        matches!(self, Self::Logs | Self::Partitions | Self::Stages)
+    }
 }
 
 impl Options {
@@ -116,6 +138,10 @@ impl Options {
         ensure!((1..=100).contains(&self.rounds()), "--rounds: 1 to 100");
         ensure!(self.probes() <= 10_000, "--probes: 10000 at most");
         ensure!(self.sizes.iter().all(|n| (512..=20 << 20).contains(n)), "--sizes: 512 bytes to 20 MiB each");
+        ensure!((MIN_BACKLOG..=MAX_COUNT).contains(&self.backlog()), "--backlog: {MIN_BACKLOG} to {MAX_COUNT}");
+        let of_scale = self.parts.iter().filter(|part| part.is_of_scale()).count();
+        ensure!(of_scale == 0 || of_scale == self.parts.len(), "logs, partitions and stages are a run of their own");
+        ensure!(of_scale == 0 || self.smtp.is_none(), "logs, partitions and stages start their servers by themselves");
         if let (Some(smtp), Some(http)) = (self.smtp, self.http) {
             ensure!(smtp.ip().is_loopback() && http.ip().is_loopback(), "only servers on this machine's loopback");
             ensure!(self.server.len() == 1, "a given server needs exactly one --server, to know its API");
@@ -125,6 +151,28 @@ impl Options {
 
     pub fn has(&self, part: Part) -> bool {
         self.parts.contains(&part)
+    }
+
+    /// Postlog's program.
+    pub fn program(&self) -> Result<PathBuf> {
+        std::fs::canonicalize(&self.postlog).with_context(|| {
+            format!("{}: build it with `cargo build --release`, or name it with --postlog", self.postlog.display())
+        })
+    }
+
+    /// Whether Postlog is measured by itself.
+    pub fn is_of_scale(&self) -> bool {
+        self.parts.iter().any(|part| part.is_of_scale())
+    }
+
+    /// Where the tables go, when they are to be kept.
+    pub fn file(&self) -> Option<PathBuf> {
+        let default = if self.is_of_scale() { "load-tests/RESULTS-scale.md" } else { "load-tests/RESULTS.md" };
+        self.write.clone().map(|named| named.unwrap_or_else(|| default.into()))
+    }
+
+    pub fn backlog(&self) -> usize {
+        self.backlog.unwrap_or(if self.quick { 3_000 } else { 20_000 })
     }
 
     pub fn cell_time(&self) -> Duration {
@@ -168,6 +216,20 @@ mod tests {
         assert!(away.check().is_err());
         let here = options(&["--server", "postlog", "--smtp", "127.0.0.1:25", "--http", "127.0.0.1:80"]);
         here.check().unwrap();
+    }
+
+    #[test]
+    fn parts_of_postlog_alone_are_a_run_of_their_own() {
+        options(&["--parts", "logs,stages"]).check().unwrap();
+        assert!(options(&["--parts", "logs,main"]).check().is_err());
+    }
+
+    #[test]
+    fn each_run_has_a_file_of_its_own() {
+        assert_eq!(options(&[]).file(), None);
+        assert_eq!(options(&["--write"]).file().unwrap().as_os_str(), "load-tests/RESULTS.md");
+        assert_eq!(options(&["--parts", "logs", "--write"]).file().unwrap().as_os_str(), "load-tests/RESULTS-scale.md");
+        assert_eq!(options(&["--write", "mine.md"]).file().unwrap().as_os_str(), "mine.md");
     }
 
     #[test]

@@ -13,6 +13,9 @@ use rand::{Rng, SeedableRng};
 const VARIANTS: usize = 256;
 /// From this size on the bulk of a generated mail is an attachment, as in life.
 const ATTACHMENT_FROM_BYTES: usize = 50_000;
+/// What is sent where no folder of mail is given.
+const ONCE_BYTES: usize = 10 * 1024;
+const ONCE_COUNT: usize = 6_000;
 const WORDS: [&str; 24] = [
     "invoice", "meeting", "please", "tomorrow", "the", "of", "report", "and", "attached", "we", "confirm", "number",
     "is", "your", "order", "password", "reset", "link", "thanks", "regards", "team", "to", "for", "delivery",
@@ -59,6 +62,14 @@ impl Mails {
     /// Bytes that `count` mails put on the wire.
     pub fn bytes(&self, count: usize) -> u64 {
         (0..count).map(|index| self.get(index).len() as u64).sum()
+    }
+}
+
+/// The folder of mail once, or generated mail where none is given.
+pub fn once(real: Option<&Mails>) -> (Mails, usize) {
+    match real {
+        Some(real) => (real.clone(), real.len()),
+        None => (Mails::generated(ONCE_BYTES), ONCE_COUNT),
     }
 }
 

@@ -12,6 +12,7 @@ mod reads;
 mod report;
 mod results;
 mod samples;
+mod scale;
 mod server;
 mod sink;
 mod smtp;
@@ -30,7 +31,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::Options;
 use crate::dialect::Kind;
 use crate::mail::Mails;
-use crate::server::{Recipe, Source};
+use crate::report::Head;
+use crate::scale::Scale;
+use crate::server::{How, Recipe, Source};
 use crate::suite::Suite;
 
 fn main() -> ExitCode {
@@ -52,23 +55,32 @@ fn measure(options: Options) -> Result<()> {
 
 async fn run(options: Options) -> Result<()> {
     let real = options.mail.as_deref().map(Mails::folder).transpose()?;
-    let recipes = options.server.iter().map(|&kind| recipe(kind, &options)).collect::<Result<Vec<_>>>()?;
-    let head = report::Head::now(&options);
-    let mut suite = Suite { options, recipes, real, results: results::Results::default() };
+    let (head, file) = (report::Head::now(&options), options.file());
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        outcome = suite.run() => outcome?,
+    let report = tokio::select! {
+        report = measured(options, real, &head) => report?,
         // Leaving by an error drops every server, which ends its process.
         _ = tokio::signal::ctrl_c() => bail!("interrupted"),
         _ = terminate.recv() => bail!("terminated"),
-    }
-    let report = report::markdown(&head, &suite.results);
+    };
     println!("{report}");
-    if let Some(path) = &suite.options.write {
+    if let Some(path) = &file {
         std::fs::write(path, &report).with_context(|| format!("writing {}", path.display()))?;
         eprintln!("written to {}", path.display());
     }
     Ok(())
+}
+
+async fn measured(options: Options, real: Option<Mails>, head: &Head) -> Result<String> {
+    if options.is_of_scale() {
+        let mut scale = Scale::new(options, real)?;
+        scale.run().await?;
+        return Ok(scale.report(head));
+    }
+    let recipes = options.server.iter().map(|&kind| recipe(kind, &options)).collect::<Result<Vec<_>>>()?;
+    let mut suite = Suite { options, recipes, real, results: results::Results::default() };
+    suite.run().await?;
+    Ok(report::markdown(head, &suite.results))
 }
 
 fn recipe(kind: Kind, options: &Options) -> Result<Recipe> {
@@ -78,11 +90,9 @@ fn recipe(kind: Kind, options: &Options) -> Result<Recipe> {
     }
     let program: PathBuf = match kind {
         Kind::Sink => return Ok(Recipe { kind, source: Source::Sink }),
-        Kind::Postlog => std::fs::canonicalize(&options.postlog).with_context(|| {
-            format!("{}: build it with `cargo build --release`, or name it with --postlog", options.postlog.display())
-        })?,
+        Kind::Postlog => options.program()?,
         Kind::Mailpit | Kind::Inbucket => peers::program(kind, options.cache.as_deref())?,
     };
     let work = options.work.clone().unwrap_or_else(std::env::temp_dir);
-    Ok(Recipe { kind, source: Source::Program { program, work: std::path::absolute(work)? } })
+    Ok(Recipe { kind, source: Source::Program { program, work: std::path::absolute(work)?, how: How::default() } })
 }

@@ -4,6 +4,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use anyhow::{Context, Result, bail};
+
+/// Keeps a process on some of the machine's cores.
+pub const PIN: &str = "taskset";
+
 /// Linux counts a process's CPU time in these on every architecture it runs on today (`getconf CLK_TCK`).
 const TICKS_A_SECOND: u64 = 100;
 
@@ -31,6 +36,21 @@ pub fn cpu(pid: u32) -> Option<Duration> {
     Some(Duration::from_millis(ticks * 1000 / TICKS_A_SECOND))
 }
 
+/// Keeps every thread of a running process on these cores; those that it begins later stay there as well.
+pub fn pin(pid: u32, cores: &str) -> Result<()> {
+    let mut command = Command::new(PIN);
+    command.args(["--all-tasks", "--cpu-list", "--pid", cores]).arg(pid.to_string());
+    let output = command.output().with_context(|| format!("running {PIN}: install the package util-linux"))?;
+    if !output.status.success() {
+        bail!("{PIN}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Bytes that the folder's files take on the disk: allocated blocks, not lengths.
 pub fn disk_bytes(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
@@ -56,7 +76,7 @@ pub fn machine() -> String {
         .find_map(|line| line.strip_prefix("model name"))
         .unwrap_or("")
         .trim_start_matches(['\t', ':', ' ']);
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let cores = cores();
     let meminfo = read("/proc/meminfo");
     let kib = meminfo.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0);
     let kernel = read("/proc/sys/kernel/osrelease");

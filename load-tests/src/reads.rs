@@ -49,6 +49,7 @@ pub struct Shelf {
     raws: Arc<Vec<String>>,
 }
 
+/// What came of one measurement.
 pub struct Reads {
     pub answers: usize,
     pub bytes: u64,
@@ -58,13 +59,24 @@ pub struct Reads {
 }
 
 impl Shelf {
-    /// Stores the mails to be read, spread evenly over the set, and learns their ids.
+    /// Stores the mails to be read, and learns their ids.
     pub async fn fill(server: &Server, mails: &Mails, fair: bool) -> Result<Self> {
+        Self::send(server, mails, fair).await?;
+        Self::learn(server).await
+    }
+
+    /// The mails to be read, spread evenly over the set.
+    pub async fn send(server: &Server, mails: &Mails, fair: bool) -> Result<()> {
         let step = (mails.len() / (INBOXES * MAILS_AN_INBOX)).max(1);
         for inbox in 0..INBOXES {
             let places = (0..MAILS_AN_INBOX).map(|place| (inbox * MAILS_AN_INBOX + place) * step);
             visible::fill(server, places.map(|place| mails.get(place)), &name(inbox), fair).await?;
         }
+        Ok(())
+    }
+
+    /// Their ids, once all are there.
+    pub async fn learn(server: &Server) -> Result<Self> {
         let mut http = server.http().await?;
         let (mut lists, mut messages, mut raws) = (Vec::new(), Vec::new(), Vec::new());
         for page in 0..INBOXES {
@@ -88,7 +100,14 @@ impl Shelf {
         Ok(Self { lists: Arc::new(lists), messages: Arc::new(messages), raws: Arc::new(raws) })
     }
 
-    pub async fn read(&self, server: &Server, what: What, time: Duration) -> Result<Reads> {
+    /// Also what `beside` says when the clock starts and when it stops.
+    pub async fn read<B>(
+        &self,
+        server: &Server,
+        what: What,
+        time: Duration,
+        beside: impl Fn() -> B,
+    ) -> Result<(Reads, B, B)> {
         let paths = match what {
             What::List => &self.lists,
             What::Message => &self.messages,
@@ -101,7 +120,7 @@ impl Shelf {
             readers.spawn(read(http, Arc::clone(paths), reader * paths.len() / CONNECTIONS, began, time));
         }
         tokio::time::sleep_until(began.into()).await;
-        let cpu_before = server.pid().and_then(process::cpu);
+        let (cpu_before, before) = (server.pid().and_then(process::cpu), beside());
         let mut total = Reads { answers: 0, bytes: 0, elapsed: time, spread: Spread::default(), server_cpu: None };
         let mut samples = Samples::default();
         while let Some(outcome) = readers.join_next().await {
@@ -110,10 +129,10 @@ impl Shelf {
             total.bytes += bytes;
             samples.merge(more);
         }
-        let cpu_after = server.pid().and_then(process::cpu);
+        let (cpu_after, after) = (server.pid().and_then(process::cpu), beside());
         total.server_cpu = cpu_after.zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
         total.spread = samples.spread();
-        Ok(total)
+        Ok((total, before, after))
     }
 }
 

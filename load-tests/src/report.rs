@@ -49,22 +49,33 @@ pub fn markdown(head: &Head, results: &Results) -> String {
     stored(&mut page, head, results);
     reads(&mut page, head, results);
     restarts(&mut page, results);
-    if !results.notes.is_empty() {
-        page.push_str("## Notes of this run\n\n");
-        for note in &results.notes {
-            let _ = writeln!(page, "- {note}");
-        }
-    }
+    notes(&mut page, &results.notes);
     page
 }
 
-fn top(page: &mut String, head: &Head) {
+/// What a reader of the figures has to know.
+pub fn notes(page: &mut String, notes: &[String]) {
+    if notes.is_empty() {
+        return;
+    }
+    page.push_str("## Notes of this run\n\n");
+    for note in notes {
+        let _ = writeln!(page, "- {note}");
+    }
+}
+
+/// The heading, and when, where and how this was measured.
+pub fn circumstances(page: &mut String, title: &str, head: &Head) {
     let _ = write!(
         page,
-        "# Load tests: results\n\n| | |\n| --- | --- |\n| machine | {} |\n| date | {} |\n| commit | {} |\n| command | `{}` |\n\
+        "# {title}\n\n| | |\n| --- | --- |\n| machine | {} |\n| date | {} |\n| commit | {} |\n| command | `{}` |\n\
          | load average before | {} |\n",
         head.machine, head.date, head.commit, head.command, head.load
     );
+}
+
+fn top(page: &mut String, head: &Head) {
+    circumstances(page, "Load tests: results", head);
     for &kind in &head.kinds {
         if let Some(version) = peers::version(kind) {
             let _ = writeln!(page, "| {} | {version} |", kind.name());
@@ -306,17 +317,17 @@ pub fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     if values.len() % 2 == 1 { Some(upper) } else { values.get(middle - 1).map(|lower| (lower + upper) / 2.0) }
 }
 
-fn median_spread(spreads: impl Iterator<Item = Spread> + Clone) -> String {
+pub fn median_spread(spreads: impl Iterator<Item = Spread> + Clone) -> String {
     let p50_ms = median(spreads.clone().map(|spread| spread.p50_ms)).unwrap_or_default();
     let p99_ms = median(spreads.map(|spread| spread.p99_ms)).unwrap_or_default();
     spread(Spread { p50_ms, p99_ms, max_ms: 0.0 })
 }
 
-fn spread(spread: Spread) -> String {
+pub fn spread(spread: Spread) -> String {
     format!("{:.2} / {:.2}", spread.p50_ms, spread.p99_ms)
 }
 
-fn number(value: Option<f64>) -> String {
+pub fn number(value: Option<f64>) -> String {
     match value {
         None => NOTHING.into(),
         Some(value) if value < 10.0 => format!("{value:.1}"),
@@ -324,7 +335,7 @@ fn number(value: Option<f64>) -> String {
     }
 }
 
-fn ratio(one: Option<f64>, other: Option<f64>) -> String {
+pub fn ratio(one: Option<f64>, other: Option<f64>) -> String {
     one.zip(other)
         .filter(|(_, other)| *other > 0.0)
         .map_or(NOTHING.into(), |(one, other)| format!("{:.1}", one / other))

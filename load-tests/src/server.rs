@@ -23,6 +23,8 @@ use crate::sink::Sink;
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const STOP_WITHIN: Duration = Duration::from_secs(60);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+/// The setting by which Postlog is given its first key.
+pub const ADMIN_KEY: &str = "POSTLOG_ADMIN_KEY";
 
 /// How to get a server of one kind.
 #[derive(Clone)]
@@ -34,11 +36,22 @@ pub struct Recipe {
 #[derive(Clone)]
 pub enum Source {
     /// Started here from this program, in a fresh folder below `work`.
-    Program { program: PathBuf, work: PathBuf },
+    Program { program: PathBuf, work: PathBuf, how: How },
     /// Runs already, and is left running.
     Given { smtp: SocketAddr, http: SocketAddr, key: Option<String>, pid: Option<u32> },
     /// In this process.
     Sink,
+}
+
+/// How Postlog is run; a peer is run in one way only.
+#[derive(Clone, Default)]
+pub struct How {
+    /// As its environment names them.
+    pub settings: Vec<(&'static str, String)>,
+    /// Which of its stages; all where nothing is said.
+    pub stages: Option<&'static str>,
+    /// The only core that its process may use.
+    pub core: Option<usize>,
 }
 
 pub struct Server {
@@ -54,6 +67,7 @@ pub struct Server {
 
 struct Process {
     program: PathBuf,
+    how: How,
     child: Child,
     // The folder goes after the child: fields are dropped in their order, after `drop` ended the child.
     folder: TempDir,
@@ -78,11 +92,11 @@ impl Recipe {
                 let smtp = sink.address;
                 Ok(Server { kind, smtp, http: None, key: None, process: None, given_pid: None, _sink: Some(sink) })
             }
-            Source::Program { program, work } => {
+            Source::Program { program, work, how } => {
                 let folder = tempfile::Builder::new().prefix("load-").tempdir_in(work)?;
                 let (smtp, http) = free_addresses()?;
-                let child = launch(kind, program, folder.path(), smtp, http)?;
-                let process = Some(Process { program: program.clone(), child, folder });
+                let child = launch(kind, (program, how), folder.path(), smtp, http)?;
+                let process = Some(Process { program: program.clone(), how: how.clone(), child, folder });
                 let mut server =
                     Server { kind, smtp, http: Some(http), key: None, process, given_pid: None, _sink: nobody };
                 server.wait_ready().await?;
@@ -90,6 +104,14 @@ impl Recipe {
                 Ok(server)
             }
         }
+    }
+
+    /// The same, with these stages only, on this core only where one is named.
+    pub fn with(mut self, stages: &'static str, core: Option<usize>) -> Self {
+        if let Source::Program { how, .. } = &mut self.source {
+            (how.stages, how.core) = (Some(stages), core);
+        }
+        self
     }
 
     pub fn is_given(&self) -> bool {
@@ -126,9 +148,17 @@ impl Server {
         let (smtp, http) = (self.smtp, self.http.context("only a started server")?);
         let process = self.process.as_mut().context("only a server that was started here")?;
         let began = Instant::now();
-        process.child = launch(self.kind, &process.program, process.folder.path(), smtp, http)?;
+        let what = (process.program.as_path(), &process.how);
+        process.child = launch(self.kind, what, process.folder.path(), smtp, http)?;
         self.wait_ready().await?;
         Ok(began.elapsed())
+    }
+
+    /// Starts the ended server again on the same folder, with other stages.
+    pub async fn start_again_with(&mut self, stages: &'static str) -> Result<()> {
+        let process = self.process.as_mut().context("only a server that was started here")?;
+        process.how.stages = Some(stages);
+        self.start_again().await.map(drop)
     }
 
     async fn end(&mut self, signal: Signal) -> Result<Duration> {
@@ -167,15 +197,30 @@ impl Server {
     async fn is_ready(&self) -> bool {
         let Ok(mut http) = self.http().await else { return false };
         let answers = http.get(self.kind.ready_path()).await.is_ok_and(|(status, _)| status.is_success());
-        answers && timeout(Duration::from_secs(1), greets(self.smtp)).await.unwrap_or(false)
+        let has_smtp = self.process.as_ref().is_none_or(|process| process.how.has("ingest"));
+        answers && (!has_smtp || timeout(Duration::from_secs(1), greets(self.smtp)).await.unwrap_or(false))
     }
 
     fn read_key(&mut self) -> Result<()> {
         let Some(process) = self.process.as_ref().filter(|_| self.kind == Kind::Postlog) else { return Ok(()) };
+        if let Some(key) = process.how.setting(ADMIN_KEY) {
+            self.key = Some(key.to_owned());
+            return Ok(());
+        }
         let path = data_folder(process.folder.path()).join("admin.key");
         let key = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         self.key = Some(key.trim().to_owned());
         Ok(())
+    }
+}
+
+impl How {
+    fn has(&self, stage: &str) -> bool {
+        self.stages.is_none_or(|stages| stages.split(',').any(|one| one == stage))
+    }
+
+    fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -204,16 +249,40 @@ fn free_addresses() -> Result<(SocketAddr, SocketAddr)> {
     Ok((one.local_addr()?, other.local_addr()?))
 }
 
-fn launch(kind: Kind, program: &Path, folder: &Path, smtp: SocketAddr, http: SocketAddr) -> Result<Child> {
+fn launch(
+    kind: Kind,
+    (program, how): (&Path, &How),
+    folder: &Path,
+    smtp: SocketAddr,
+    http: SocketAddr,
+) -> Result<Child> {
     let data = data_folder(folder);
     std::fs::create_dir_all(&data)?;
-    let mut command = Command::new(program);
+    let mut command = match how.core {
+        // It becomes the program: the process id stays, and every thread begins on that core.
+        Some(core) => {
+            let mut command = Command::new(process::PIN);
+            command.arg("--cpu-list").arg(core.to_string()).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
     // A server's settings come from here and from nowhere else.
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", folder);
     match kind {
         Kind::Postlog => {
             command.arg("run").arg("--data-dir").arg(&data);
-            command.arg("--smtp-listen").arg(smtp.to_string()).arg("--http-listen").arg(http.to_string());
+            command.arg("--smtp-listen").arg(smtp.to_string());
+            // A process without the API answers for its health and its metrics elsewhere.
+            if how.has("api") {
+                command.arg("--http-listen").arg(http.to_string());
+            } else {
+                command.env("POSTLOG_TELEMETRY_LISTEN", http.to_string());
+            }
+            command.envs(how.settings.iter().map(|(name, value)| (*name, value)));
+            if let Some(stages) = how.stages {
+                command.arg("--stages").arg(stages);
+            }
         }
         Kind::Mailpit => {
             command.arg("--database").arg(data.join("mailpit.db")).args(["--max", "0", "--quiet"]);
@@ -232,5 +301,6 @@ fn launch(kind: Kind, program: &Path, folder: &Path, smtp: SocketAddr, http: Soc
     }
     let log = File::options().create(true).append(true).open(folder.join("log"))?;
     command.current_dir(folder).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    command.spawn().with_context(|| format!("starting {}", program.display()))
+    let name = command.get_program().to_owned();
+    command.spawn().with_context(|| format!("starting {}", name.display()))
 }

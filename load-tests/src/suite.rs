@@ -8,21 +8,22 @@ use anyhow::{Context, Result};
 use crate::cli::{Options, Part};
 use crate::dialect::Kind;
 use crate::flood::{Flood, Order, flood};
-use crate::mail::Mails;
+use crate::mail::{self, Mails};
 use crate::process;
 use crate::reads::{Shelf, What};
 use crate::results::{FloodRow, ReadRow, RestartRow, Results, StoredRow, VisibleRow};
 use crate::server::{Recipe, Server};
-use crate::visible;
+use crate::visible::{self, Probes};
 
 /// Connections of the main cell.
 const MAIN_CONNECTIONS: usize = 16;
-/// Mails of the main cell when no folder of mail is given.
-const MAIN_GENERATED_BYTES: usize = 10 * 1024;
-const MAIN_GENERATED_COUNT: usize = 6_000;
 /// Longest time of the main cell, and of the filling before the restarts.
 const MAIN_WITHIN: Duration = Duration::from_secs(120);
 const FILL_WITHIN: Duration = Duration::from_secs(120);
+/// Longest wait for a flood to be visible.
+const SHOWN_WITHIN: Duration = Duration::from_secs(60);
+/// Pace of the mails that are sent one by one.
+const PROBE_EVERY: Duration = Duration::from_millis(20);
 
 pub struct Suite {
     pub options: Options,
@@ -56,13 +57,6 @@ impl Suite {
                 self.results.note(format!("{}, {part}: not measured: {error:#}", kind.name()));
                 None
             }
-        }
-    }
-
-    fn main_mails(&self) -> (Mails, usize) {
-        match &self.real {
-            Some(real) => (real.clone(), real.len()),
-            None => (Mails::generated(MAIN_GENERATED_BYTES), MAIN_GENERATED_COUNT),
         }
     }
 
@@ -125,9 +119,11 @@ impl Suite {
         }
         servers.retain(|server: &Server| server.kind.has_api());
         if self.options.has(Part::Visible) {
-            let (mails, _) = self.main_mails();
+            let (mails, _) = mail::once(self.real.as_ref());
             for server in &servers {
-                let outcome = visible::one_by_one(server, &mails, self.options.probes(), self.options.fair).await;
+                let (count, fair) = (self.options.probes(), self.options.fair);
+                let probes = Probes { count, every: PROBE_EVERY, ask_again: Duration::ZERO, fair };
+                let outcome = visible::one_by_one(server, &mails, &probes).await;
                 if let Some(spread) = self.judge(outcome, server.kind, "250 to visible") {
                     eprintln!("{:9} 250 to visible: {:.2}/{:.2} ms", server.kind.name(), spread.p50_ms, spread.p99_ms);
                     self.results.visible.push(VisibleRow { kind: server.kind, probes: self.options.probes(), spread });
@@ -141,7 +137,7 @@ impl Suite {
 
     /// One round on one server. Where the server pipelines, the same again in lock-step on another fresh one.
     async fn main_cell(&mut self, recipe: &Recipe, round: usize) -> Result<Server> {
-        let (mails, count) = self.main_mails();
+        let (mails, count) = mail::once(self.real.as_ref());
         let mut order = self.order(&mails, count, MAIN_WITHIN, MAIN_CONNECTIONS);
         let server = recipe.start().await?;
         let idle = server.pid().and_then(process::memory);
@@ -153,7 +149,7 @@ impl Suite {
         let before = visible::counts(&server, order.inboxes).await?;
         let flood_done = flood(&server, &order).await?;
         let expected = visible::expected(&server, &before, &flood_done.inboxes);
-        let visible = visible::all(&server, &expected, order.inboxes, flood_done.last_250).await?;
+        let visible = visible::all(&server, &expected, order.inboxes, flood_done.last_250, SHOWN_WITHIN).await?;
         self.keep(server.kind, &order, true, &flood_done);
         self.results.stored.push(StoredRow {
             kind: server.kind,
@@ -174,7 +170,7 @@ impl Suite {
     }
 
     async fn reads(&mut self, servers: &[Server]) {
-        let (mails, _) = self.main_mails();
+        let (mails, _) = mail::once(self.real.as_ref());
         let mut shelves = Vec::new();
         for server in servers {
             let filled = Shelf::fill(server, &mails, self.options.fair).await;
@@ -184,8 +180,8 @@ impl Suite {
         for _ in 0..self.options.rounds() {
             for what in What::ALL {
                 for (server, shelf) in &shelves {
-                    let outcome = shelf.read(server, what, self.options.read_time()).await;
-                    let Some(reads) = self.judge(outcome, server.kind, what.name()) else { continue };
+                    let outcome = shelf.read(server, what, self.options.read_time(), || ()).await;
+                    let Some((reads, ..)) = self.judge(outcome, server.kind, what.name()) else { continue };
                     let answers = reads.answers.max(1) as f64;
                     let row = ReadRow {
                         kind: server.kind,
@@ -204,7 +200,7 @@ impl Suite {
 
     /// Many mails, then a start after a clean stop and one after kill -9. What was shown before must be shown after.
     async fn restart(&mut self, recipe: &Recipe) -> Result<()> {
-        let (mails, _) = self.main_mails();
+        let (mails, _) = mail::once(self.real.as_ref());
         let order = self.order(&mails, self.options.stored(), FILL_WITHIN, MAIN_CONNECTIONS);
         let mut server = recipe.start().await?;
         let began = Instant::now();
@@ -212,14 +208,18 @@ impl Suite {
         let filled_in_s = began.elapsed().as_secs_f64();
         let none = vec![0; order.inboxes];
         let expected = visible::expected(&server, &none, &filled.inboxes);
-        let visible = visible::all(&server, &expected, order.inboxes, filled.last_250).await?;
+        let visible = visible::all(&server, &expected, order.inboxes, filled.last_250, SHOWN_WITHIN).await?;
         let after = server.pid().and_then(process::memory);
         let stop = server.stop().await?;
         let clean = server.start_again().await?;
-        visible::all(&server, &expected, order.inboxes, Instant::now()).await.context("after the clean stop")?;
+        visible::all(&server, &expected, order.inboxes, Instant::now(), SHOWN_WITHIN)
+            .await
+            .context("after the clean stop")?;
         server.kill().await?;
         let kill = server.start_again().await?;
-        visible::all(&server, &expected, order.inboxes, Instant::now()).await.context("after the kill")?;
+        visible::all(&server, &expected, order.inboxes, Instant::now(), SHOWN_WITHIN)
+            .await
+            .context("after the kill")?;
         let shown = visible::counts(&server, order.inboxes).await?.iter().sum();
         let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
         let row = RestartRow {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::dialect::DOMAIN;
 use crate::flood;
@@ -13,11 +13,18 @@ use crate::samples::{Samples, Spread};
 use crate::server::Server;
 use crate::smtp::{Client, Outcome};
 
-/// Longest wait for a flood to be visible, and for one mail.
-const ALL_WITHIN: Duration = Duration::from_secs(60);
+/// Longest wait for one mail.
 const ONE_WITHIN: Duration = Duration::from_secs(5);
-/// Pace of the mails that are sent one by one.
-const PACE: Duration = Duration::from_millis(20);
+
+/// Mails that are sent one by one.
+pub struct Probes {
+    pub count: usize,
+    /// Their pace.
+    pub every: Duration,
+    /// The API is asked again after this long.
+    pub ask_again: Duration,
+    pub fair: bool,
+}
 
 /// Mails of each inbox, as the API counts them; one number where the server has one mailbox.
 pub async fn counts(server: &Server, inboxes: usize) -> Result<Vec<u64>> {
@@ -39,7 +46,13 @@ pub fn expected(server: &Server, before: &[u64], accepted: &[u64]) -> Vec<u64> {
 }
 
 /// Waits until every inbox shows what is expected of it: the time since `last_250`.
-pub async fn all(server: &Server, expected: &[u64], inboxes: usize, last_250: Instant) -> Result<Duration> {
+pub async fn all(
+    server: &Server,
+    expected: &[u64],
+    inboxes: usize,
+    last_250: Instant,
+    within: Duration,
+) -> Result<Duration> {
     let mut http = server.http().await?;
     for (index, &wanted) in expected.iter().enumerate() {
         loop {
@@ -49,8 +62,8 @@ pub async fn all(server: &Server, expected: &[u64], inboxes: usize, last_250: In
                 break;
             }
             ensure!(
-                last_250.elapsed() < ALL_WITHIN,
-                "{} shows {shown} of {wanted} mails after {ALL_WITHIN:?}",
+                last_250.elapsed() < within,
+                "{} shows {shown} of {wanted} mails after {within:?}",
                 server.kind.name()
             );
         }
@@ -66,13 +79,13 @@ async fn count(server: &Server, http: &mut Http, index: usize, inboxes: usize) -
 }
 
 /// One mail at a time at a fixed pace, each to an inbox of its own: from its 250 to the answer that shows it.
-pub async fn one_by_one(server: &Server, mails: &Mails, probes: usize, fair: bool) -> Result<Spread> {
+pub async fn one_by_one(server: &Server, mails: &Mails, probes: &Probes) -> Result<Spread> {
     let mut http = server.http().await?;
-    let mut client = Client::connect(server.smtp, fair).await?;
+    let mut client = Client::connect(server.smtp, probes.fair).await?;
     let mut samples = Samples::default();
-    let mut pace = interval(PACE);
+    let mut pace = interval(probes.every);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for index in 0..probes {
+    for index in 0..probes.count {
         pace.tick().await;
         let inbox = format!("probe-{index}");
         let outcome = client.send(&format!("{inbox}@{DOMAIN}"), &mails.get(index)).await?;
@@ -88,6 +101,9 @@ pub async fn one_by_one(server: &Server, mails: &Mails, probes: usize, fair: boo
                 break;
             }
             ensure!(accepted.elapsed() < ONE_WITHIN, "GET {path} answers {status} {ONE_WITHIN:?} after the 250");
+            if !probes.ask_again.is_zero() {
+                sleep(probes.ask_again).await;
+            }
         }
         samples.add(accepted.elapsed());
     }

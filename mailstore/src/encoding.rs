@@ -57,16 +57,132 @@ pub const fn is_false(flag: &bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #[cfg(feature = "cql")]
-    use schemas::event::Folder;
+    use schemas::event::{Address, Attachment, Folder};
+    use serde_json::Value;
 
     use super::*;
+    use crate::Envelope;
+    use crate::row::{Arrival, Place, Routing, Score, Stamped, Summary};
 
     #[test]
     fn rows_read_back_and_missing_fields_have_defaults() {
         let row = Row { partition: Some(3), copied: true, ..Row::default() };
         assert_eq!(decode(&encode(&row).unwrap()).unwrap(), row);
         assert_eq!(decode(&[VERSION, 0x80]).unwrap(), Row::default());
+    }
+
+    /// Every member that an older row may lack says something here.
+    fn full_row() -> Row {
+        let address = || Address { address: "ann@example.com".to_owned(), name: "Ann".to_owned() };
+        let attachment = Attachment {
+            checksum: "d41d8cd98f00b204e9800998ecf8427e".to_owned(),
+            content_type: "text/plain".to_owned(),
+            content_disposition: "attachment".to_owned(),
+            content_id: "<1>".to_owned(),
+            file_name: "a.txt".to_owned(),
+            transfer_encoding: "base64".to_owned(),
+            length_bytes: 3,
+        };
+        let envelope = Envelope { mail_from: "ann@example.com".to_owned(), size_bytes: 42, ..Envelope::default() };
+        let summary = Summary {
+            from: vec![address()],
+            to: vec![address()],
+            cc: vec![address()],
+            bcc: vec![address()],
+            subject: "Hello".to_owned(),
+            links: vec!["https://example.com/".to_owned()],
+            attachments: vec![attachment],
+            problems: vec!["none".to_owned()],
+        };
+        let place = Place {
+            index: 1,
+            inbox: "bob@example.org".to_owned(),
+            original_inbox: "bob+x@example.org".to_owned(),
+            recipients: vec!["bob+x@example.org".to_owned()],
+            starts_in_spam: true,
+        };
+        let routing = Routing { entries: vec![place], folder: Folder::Trash, score: 0.25 };
+        Row {
+            partition: Some(3),
+            raw: Some(Stamped { offset: 7, value: Arrival { partition: 3, received_at: 9, envelope } }),
+            parsed: Some(Stamped { offset: 8, value: summary }),
+            score: Some(Score { model_sequence: 2, offset: 5, value: 0.75 }),
+            routed: Some(Stamped { offset: 6, value: routing }),
+            swept: [4].into(),
+            copied: true,
+            ..Row::default()
+        }
+    }
+
+    /// What is left of a value when one member is taken out of it, for every member of these types.
+    fn each_without_a_member(value: &Value, kept: &[&str]) -> Vec<Value> {
+        let Value::Object(members) = value else { return Vec::new() };
+        let mut all = Vec::new();
+        for (name, inner) in members {
+            if !kept.contains(&name.as_str()) {
+                let mut rest = members.clone();
+                rest.remove(name);
+                all.push(Value::Object(rest));
+            }
+            for inner in each_without_a_member(inner, kept) {
+                let mut changed = members.clone();
+                changed.insert(name.clone(), inner);
+                all.push(Value::Object(changed));
+            }
+        }
+        all
+    }
+
+    fn versioned(value: &Value) -> Vec<u8> {
+        [vec![VERSION], rmp_serde::to_vec_named(value).unwrap()].concat()
+    }
+
+    /// A member that is added later is one that older rows lack.
+    #[test]
+    fn a_row_that_lacks_any_member_is_read() {
+        let row = serde_json::to_value(full_row()).unwrap();
+        // Offset and value are what a column is.
+        let without = each_without_a_member(&row, &["o", "v"]);
+        assert!(without.len() > 20);
+        for row in without {
+            decode(&versioned(&row)).unwrap_or_else(|error| panic!("{error}: {row}"));
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "cql")]
+    fn an_entry_that_lacks_any_member_is_read() {
+        let id = schemas::EntryId { message: schemas::MessageId::from_parts(9, [0; 10]), index: 1 };
+        let entry = serde_json::to_value(full_row().into_entry(&id).unwrap()).unwrap();
+        let without = each_without_a_member(&entry, &[]);
+        assert!(without.len() > 20);
+        for entry in without {
+            decode_entry(&versioned(&entry)).unwrap_or_else(|error| panic!("{error}: {entry}"));
+        }
+    }
+
+    /// As it was first written, addresses and attachments included: what is added to those needs a default of its own.
+    const FIRST_ROW: &str = "0187a17003a17782a16f07a17683a17003a17409a16587a96d61696c5f66726f6daf616e6e406578616d706c652e636f\
+        6da7706565725f6970c0ab72656365697665645f6279a0a468656c6fc0a565736d7470c2a3746c73c2aa73697a655f62\
+        797465732aa16d82a16f08a17688a1669182a761646472657373af616e6e406578616d706c652e636f6da46e616d65a3\
+        416e6ea1749182a761646472657373af616e6e406578616d706c652e636f6da46e616d65a3416e6ea1639182a7616464\
+        72657373af616e6e406578616d706c652e636f6da46e616d65a3416e6ea1629182a761646472657373af616e6e406578\
+        616d706c652e636f6da46e616d65a3416e6ea173a548656c6c6fa16c91b468747470733a2f2f6578616d706c652e636f\
+        6d2fa1619187a8636865636b73756dd92064343164386364393866303062323034653938303039393865636638343237\
+        65ac636f6e74656e745f74797065aa746578742f706c61696eb3636f6e74656e745f646973706f736974696f6eaa6174\
+        746163686d656e74aa636f6e74656e745f6964a33c313ea966696c655f6e616d65a5612e747874b17472616e73666572\
+        5f656e636f64696e67a6626173653634ac6c656e6774685f627974657303a17091a46e6f6e65a17383a16d02a16f05a1\
+        76cb3fe8000000000000a17282a16f06a17683a1659185a16901a162af626f62406578616d706c652e6f7267a16fb162\
+        6f622b78406578616d706c652e6f7267a17291b1626f622b78406578616d706c652e6f7267a16dc3a166a57472617368\
+        a173cb3fd0000000000000a1789104a163c3";
+
+    #[test]
+    fn a_row_of_the_first_version_is_read() {
+        assert_eq!(decode(&from_hex(FIRST_ROW)).unwrap(), full_row());
+    }
+
+    fn from_hex(text: &str) -> Vec<u8> {
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
     }
 
     /// As the first version of it was written: a field that comes later has a default, or old lists can't be read.
@@ -83,11 +199,7 @@ mod tests {
     #[test]
     #[cfg(feature = "cql")]
     fn an_entry_of_the_first_version_is_read() {
-        let bytes: Vec<u8> = (0..FIRST_ENTRY.len())
-            .step_by(2)
-            .map(|at| u8::from_str_radix(&FIRST_ENTRY[at..at + 2], 16).unwrap())
-            .collect();
-        let entry = decode_entry(&bytes).unwrap();
+        let entry = decode_entry(&from_hex(FIRST_ENTRY)).unwrap();
         assert_eq!((entry.inbox.as_str(), entry.spam, entry.read), ("bob@example.org", 0.25, true));
         assert_eq!((entry.folder, entry.delivered_to), (Folder::Inbox, Folder::Spam));
         assert_eq!(decode_entry(&encode_entry(&entry).unwrap()).unwrap(), entry);

@@ -1,5 +1,5 @@
-//! What can be read back: the views that are folded from the log, behind one trait with two bodies (embedded here, CQL
-//! later). It knows the events, and nothing of how they reach it or who asks.
+//! What can be read back: the views that are folded from the log, behind one trait with two bodies (embedded,
+//! and on CQL). It knows the events, and nothing of how they reach it or who asks.
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -29,8 +29,10 @@ pub struct Fact {
     pub event: Event,
 }
 
-/// An entry as its readers see it: every column of its message and its own flags.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// An entry as its readers see it: every column of its message and its own flags. Lists of a body may keep it whole, so
+/// a field is never renamed, and what an older row lacks has its default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Entry {
     pub id: String,
     pub inbox: String,
@@ -59,6 +61,7 @@ pub struct Entry {
 
 /// What SMTP saw, without the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Envelope {
     pub mail_from: String,
     pub peer_ip: Option<String>,
@@ -138,6 +141,9 @@ pub enum StoreError {
     /// Try the same again later.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// Try the same again at once: other tables are in use by now.
+    #[error("the tables of the store were replaced meanwhile: {0}")]
+    Replaced(String),
     /// Stop: going on would lose or mix something.
     #[error("the store is damaged: {0}")]
     Damaged(String),
@@ -147,6 +153,13 @@ pub enum StoreError {
          or another data folder (an empty one is filled from this log)"
     )]
     OtherLog { stored: String, given: String },
+}
+
+impl StoreError {
+    /// Whether the same may go well another time.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Replaced(_))
+    }
 }
 
 pub type Result<T> = std::result::Result<T, StoreError>;

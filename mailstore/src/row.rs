@@ -1,22 +1,25 @@
-//! A message as the store keeps it: one row with a column for each topic, and how a fact becomes part of it.
+//! A message as the store keeps it: one row with a column for each topic, and how two states of it become one.
 //!
 //! Every column remembers the place of the fact that wrote it, and only a later fact replaces it. So [`Row::merge`]
 //! is commutative, associative and idempotent, and any order and any number of repeats end in the same row. All facts
 //! of a message stand in one partition (the design's rule), so an offset alone orders the facts of a topic.
 //! It knows nothing of keyspaces, files or time.
 
+mod column;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::event::{ActionChange, Address, Attachment, Folder, MailParsed, MailRaw, MailRouted, RoutedEntry};
+use schemas::event::{Address, Attachment, Folder};
 use schemas::record::{Offset, Partition};
-use schemas::{EntryId, Event, MessageId, Position, Topic};
+use schemas::{EntryId, Position, Topic};
 use serde::{Deserialize, Serialize};
 
 use crate::encoding::is_false;
-use crate::{Entry, Envelope, Fact};
+use crate::{Entry, Envelope};
+
+pub use self::column::column_of;
 
 /// A value and the offset of the fact that wrote it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +68,7 @@ pub struct Row {
 
 /// What `mail.raw` says, without the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Arrival {
     #[serde(rename = "p")]
     pub partition: Partition,
@@ -97,7 +101,8 @@ pub struct Summary {
 }
 
 /// Ordered by the model's sequence number, then by offset.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Score {
     #[serde(rename = "m")]
     pub model_sequence: i64,
@@ -108,7 +113,8 @@ pub struct Score {
 }
 
 /// What `mail.routed` says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Routing {
     #[serde(rename = "e")]
     pub entries: Vec<Place>,
@@ -119,7 +125,8 @@ pub struct Routing {
 }
 
 /// An inbox that the message is in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Place {
     #[serde(rename = "i")]
     pub index: u32,
@@ -129,7 +136,7 @@ pub struct Place {
     pub original_inbox: String,
     #[serde(rename = "r")]
     pub recipients: Vec<String>,
-    #[serde(rename = "m", default, skip_serializing_if = "is_false")]
+    #[serde(rename = "m", skip_serializing_if = "is_false")]
     pub starts_in_spam: bool,
 }
 
@@ -174,40 +181,6 @@ impl Flags {
                 None => drop(self.labels.insert(label, stamped)),
             }
         }
-    }
-}
-
-/// What a fact says of a message: a row with one column. `None` for facts that no view shows.
-pub fn column_of(fact: Fact) -> Option<(MessageId, Row)> {
-    let Position { partition, offset, .. } = fact.position;
-    let row = Row { partition: Some(partition), ..Row::default() };
-    match fact.event {
-        Event::Raw(raw) => {
-            let value = Arrival { partition, received_at: raw.arrived_at, envelope: envelope_of(&raw) };
-            Some((raw.message_id, Row { raw: Some(Stamped { offset, value }), ..row }))
-        }
-        Event::Parsed(parsed) => {
-            let raw_offset = Offset::try_from(parsed.raw_offset).ok();
-            let (id, value) = summary_of(parsed);
-            Some((id, Row { parsed: Some(Stamped { offset, value }), raw_offset, ..row }))
-        }
-        Event::Scored(scored) => {
-            let score = Score { model_sequence: scored.model_sequence, offset, value: scored.score };
-            let raw_offset = Offset::try_from(scored.raw_offset).ok();
-            Some((scored.message_id, Row { score: Some(score), raw_offset, ..row }))
-        }
-        Event::Routed(routed) => {
-            let raw_offset = Offset::try_from(routed.raw_offset).ok();
-            let (id, value) = routing_of(routed);
-            Some((id, Row { routed: Some(Stamped { offset, value }), raw_offset, ..row }))
-        }
-        Event::Action(action) => {
-            let index = u32::try_from(action.index).ok()?;
-            let flags = BTreeMap::from([(index, flags_of(action.change, offset))]);
-            Some((action.message_id, Row { flags, ..row }))
-        }
-        // No view shows the others.
-        _ => None,
     }
 }
 
@@ -343,58 +316,5 @@ fn newer<T>(known: &mut Option<Stamped<T>>, other: Option<Stamped<T>>) {
     let later = |other: &Stamped<T>| known.as_ref().is_none_or(|known| known.offset < other.offset);
     if other.as_ref().is_some_and(later) {
         *known = other;
-    }
-}
-
-fn envelope_of(raw: &MailRaw) -> Envelope {
-    Envelope {
-        mail_from: raw.mail_from.clone(),
-        peer_ip: raw.peer.as_ref().map(|peer| peer.ip.clone()),
-        received_by: raw.received_by.clone(),
-        helo: raw.helo.clone(),
-        esmtp: raw.esmtp,
-        tls: raw.tls.is_some(),
-        size_bytes: raw.content.len() as u64,
-    }
-}
-
-fn summary_of(parsed: MailParsed) -> (MessageId, Summary) {
-    let summary = Summary {
-        from: parsed.from,
-        to: parsed.to,
-        cc: parsed.cc,
-        bcc: parsed.bcc,
-        subject: parsed.subject,
-        links: parsed.links,
-        attachments: parsed.attachments,
-        problems: parsed.problems,
-    };
-    (parsed.message_id, summary)
-}
-
-fn routing_of(routed: MailRouted) -> (MessageId, Routing) {
-    let place = |entry: RoutedEntry| {
-        Some(Place {
-            index: u32::try_from(entry.index).ok()?,
-            inbox: entry.inbox,
-            original_inbox: entry.original_inbox,
-            recipients: entry.recipients,
-            starts_in_spam: entry.starts_in_spam,
-        })
-    };
-    let entries = routed.entries.into_iter().filter_map(place).collect();
-    (routed.message_id, Routing { entries, folder: routed.folder, score: routed.score })
-}
-
-fn flags_of(change: ActionChange, offset: Offset) -> Flags {
-    let flags = Flags::default();
-    match change {
-        ActionChange::Read { read } => Flags { read: Some(Stamped { offset, value: read }), ..flags },
-        ActionChange::Starred { saved_by } => Flags { saved_by: Some(Stamped { offset, value: saved_by }), ..flags },
-        ActionChange::Moved { folder } => Flags { folder: Some(Stamped { offset, value: folder }), ..flags },
-        ActionChange::Deleted { deleted } => Flags { deleted: Some(Stamped { offset, value: deleted }), ..flags },
-        ActionChange::Labelled { label, present } => {
-            Flags { labels: BTreeMap::from([(label, Stamped { offset, value: present })]), ..flags }
-        }
     }
 }

@@ -1,4 +1,9 @@
-//! The names of this room's metrics.
+//! The names of this room's metrics, and how what is folded is counted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemas::Topic;
 
 /// Facts folded into the store, by topic.
 pub const FACTS_APPLIED: &str = "postlog_store_facts_applied_total";
@@ -12,6 +17,14 @@ pub const COPIED_MESSAGES: &str = "postlog_store_copied_out_messages_total";
 pub const MESSAGES: &str = "postlog_store_messages";
 /// Bytes of the messages with something to show.
 pub const MESSAGE_BYTES: &str = "postlog_store_message_bytes";
+
+/// A batch that is folded, by topic, and how long that took. One that failed comes again, and is not counted before.
+pub fn applied(facts: &BTreeMap<Topic, u64>, took: Duration) {
+    for (topic, facts) in facts {
+        metrics::counter!(FACTS_APPLIED, "topic" => topic.name()).increment(*facts);
+    }
+    metrics::histogram!(APPLY_SECONDS).record(took);
+}
 
 #[cfg(feature = "cql")]
 pub use cql::*;

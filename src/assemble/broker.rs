@@ -1,11 +1,13 @@
 //! Whether the brokers answer, asked all the time: what `/readyz` tells. Nobody who works waits for this.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use eventlog::{Log, LogError};
 use schemas::Topic;
 use tokio_util::sync::CancellationToken;
+
+use super::missing::Missing;
 
 /// Between two questions.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -15,17 +17,17 @@ const ASK_LIMIT: Duration = Duration::from_secs(15);
 
 pub struct Broker {
     brokers: String,
-    missing: Mutex<Option<String>>,
+    missing: Missing,
 }
 
 impl Broker {
     pub fn new(brokers: &str) -> Arc<Self> {
-        Arc::new(Self { brokers: brokers.to_owned(), missing: Mutex::default() })
+        Arc::new(Self { brokers: brokers.to_owned(), missing: Missing::new("mail is refused for now") })
     }
 
     /// What is wrong with them, for people.
     pub fn missing(&self) -> Option<String> {
-        self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.missing.cause()
     }
 
     /// Asks for the ends of `mail.raw`, which need every leader of its partitions, until `stop`.
@@ -55,16 +57,6 @@ impl Broker {
         if let Some(error) = &error {
             tracing::debug!(%error, "the brokers can't be asked");
         }
-        self.set(error.map(|_| format!("the kafka brokers at {} do not answer", self.brokers)));
-    }
-
-    fn set(&self, missing: Option<String>) {
-        let mut known = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*known, &missing) {
-            (None, Some(cause)) => tracing::warn!(cause, "mail is refused for now"),
-            (Some(_), None) => tracing::info!(brokers = self.brokers, "the kafka brokers answer again"),
-            _ => {}
-        }
-        *known = missing;
+        self.missing.set(error.map(|_| format!("the kafka brokers at {} do not answer", self.brokers)));
     }
 }

@@ -1,14 +1,16 @@
 //! The servers of a store on CQL, asked all the time: whether they answer, which `/readyz` tells, and how far the store
 //! shows what is on the log, for those who wait in a process that does not fold all of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use eventlog::Progress;
+use mailstore::Store;
 use mailstore::cql::{CqlSettings, CqlStore};
-use mailstore::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
+
+use super::missing::Missing;
 
 /// Between two questions when nobody waits.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -21,46 +23,61 @@ const ASK_LIMIT: Duration = Duration::from_secs(30);
 
 pub struct Cluster {
     nodes: String,
-    missing: Mutex<Option<String>>,
+    missing: Missing,
 }
 
-/// Opens the store once a server answers, and says every second what is waited for.
+/// Opens the store once a server answers.
 pub async fn open(settings: &CqlSettings, log_id: &str, limit: Duration) -> anyhow::Result<Arc<CqlStore>> {
+    let opened = once_they_answer(settings, limit, async || CqlStore::open(settings, log_id).await).await;
+    let advice = if settings.migrate { "" } else { " (`postlog store migrate` takes the steps it may lack)" };
+    opened.with_context(|| format!("the store at {} can't be opened{advice}", settings.nodes.join(", ")))
+}
+
+/// Takes the steps that the tables lack once a server answers, and says which they were.
+pub async fn migrate(settings: &CqlSettings, limit: Duration) -> anyhow::Result<Vec<String>> {
+    once_they_answer(settings, limit, async || mailstore::cql::migrate(settings).await).await
+}
+
+/// Tries until the servers answer, and says every second what is waited for.
+async fn once_they_answer<T>(
+    settings: &CqlSettings,
+    limit: Duration,
+    attempt: impl AsyncFn() -> mailstore::Result<T>,
+) -> anyhow::Result<T> {
     let nodes = settings.nodes.join(", ");
     let deadline = Instant::now() + limit;
     loop {
-        let mut opening = std::pin::pin!(CqlStore::open(settings, log_id));
-        let opened = loop {
-            match tokio::time::timeout(ASK_EVERY, &mut opening).await {
-                Ok(opened) => break opened,
+        let mut trying = std::pin::pin!(attempt());
+        let outcome = loop {
+            match tokio::time::timeout(ASK_EVERY, &mut trying).await {
+                Ok(outcome) => break outcome,
                 Err(_) if Instant::now() >= deadline => {
                     anyhow::bail!("the store at {nodes} has not answered within {} seconds", limit.as_secs())
                 }
                 Err(_) => tracing::info!(nodes, "waiting for the servers of the store"),
             }
         };
-        match opened {
-            Err(StoreError::Unavailable(cause)) if Instant::now() < deadline => {
-                tracing::info!(nodes, cause, "waiting for the servers of the store");
+        match outcome {
+            Err(error) if error.is_transient() && Instant::now() < deadline => {
+                tracing::info!(nodes, cause = %error, "waiting for the servers of the store");
                 tokio::time::sleep(ASK_EVERY).await;
             }
-            opened => {
-                let advice =
-                    if settings.migrate { "" } else { " (`postlog store migrate` takes the steps it may lack)" };
-                return opened.with_context(|| format!("the store at {nodes} can't be opened{advice}"));
-            }
+            outcome => return Ok(outcome?),
         }
     }
 }
 
 impl Cluster {
     pub fn new(settings: &CqlSettings) -> Arc<Self> {
-        Arc::new(Self { nodes: settings.nodes.join(", "), missing: Mutex::default() })
+        Arc::new(Self {
+            nodes: settings.nodes.join(", "),
+            missing: Missing::new("mail can be neither stored nor read for now"),
+        })
     }
 
     /// What is wrong with the servers, for people.
     pub fn missing(&self) -> Option<String> {
-        self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.missing.cause()
     }
 
     /// Asks for the positions of the store until `stop`, and tells them to whoever waits for them.
@@ -81,7 +98,7 @@ impl Cluster {
         let answer = match tokio::time::timeout(PATIENCE, &mut asking).await {
             Ok(answer) => answer,
             Err(_) => {
-                self.set(Some(format!("the store at {} does not answer", self.nodes)));
+                self.missing.set(Some(format!("the store at {} does not answer", self.nodes)));
                 match tokio::time::timeout(ASK_LIMIT, asking).await {
                     Ok(answer) => answer,
                     Err(_) => return,
@@ -91,19 +108,9 @@ impl Cluster {
         match answer {
             Ok(positions) => {
                 shown.advance(&positions);
-                self.set(None);
+                self.missing.set(None);
             }
-            Err(error) => self.set(Some(format!("the store at {} can't be used: {error}", self.nodes))),
+            Err(error) => self.missing.set(Some(format!("the store at {} can't be used: {error}", self.nodes))),
         }
-    }
-
-    fn set(&self, missing: Option<String>) {
-        let mut known = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&*known, &missing) {
-            (None, Some(cause)) => tracing::warn!(cause, "mail can be neither stored nor read for now"),
-            (Some(_), None) => tracing::info!(nodes = self.nodes, "the servers of the store answer again"),
-            _ => {}
-        }
-        *known = missing;
     }
 }

@@ -15,6 +15,8 @@ mod forwards;
 mod health;
 pub mod house;
 mod listeners;
+#[cfg(any(feature = "kafka", feature = "cql"))]
+mod missing;
 #[cfg(feature = "kafka")]
 mod node;
 mod own;
@@ -37,7 +39,9 @@ mod trainer;
 mod upkeep;
 mod websocket;
 
+#[cfg(feature = "cql")]
+pub use cluster::migrate as migrate_store;
 pub use engine::{Engine, Parts};
 
 pub use listeners::{Listeners, ServerFile};
-pub use secrets::{ADMIN_KEY, ADMIN_KEY_FILE, SEAL_KEY, Secrets, parse_seal_key};
+pub use secrets::{ADMIN_KEY, ADMIN_KEY_FILE, API_KEY_FORM, SEAL_KEY, Secrets, first_line, is_api_key, parse_seal_key};

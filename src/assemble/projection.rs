@@ -55,8 +55,6 @@ impl Projection for StoreProjection {
 
 /// What the runner does about it.
 pub fn failed(error: StoreError) -> ProjectionError {
-    match error {
-        StoreError::Unavailable(_) => ProjectionError::Later(error.to_string()),
-        StoreError::Damaged(_) | StoreError::OtherLog { .. } => ProjectionError::Stop(error.to_string()),
-    }
+    let cause = error.to_string();
+    if error.is_transient() { ProjectionError::Later(cause) } else { ProjectionError::Stop(cause) }
 }

@@ -2,7 +2,7 @@
 //! key. Given by whoever runs it, or made and kept in the data folder.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,8 @@ const SEAL_KEY_BYTES: usize = 32;
 const KEY_BYTES: usize = 20;
 const SHORTEST_KEY: usize = 16;
 const LONGEST_KEY: usize = 256;
+/// Of a file's first line; a longer one is no secret of ours.
+const MAX_LINE_BYTES: u64 = 4096;
 
 #[derive(Clone)]
 pub struct Secrets {
@@ -181,16 +183,29 @@ fn given_key(key_file: Option<&Path>) -> anyhow::Result<Option<String>> {
         return checked_key(key.trim(), ADMIN_KEY).map(Some);
     }
     let Some(path) = key_file else { return Ok(None) };
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("admin_key_file: {} can't be read", path.display()))?;
-    checked_key(text.lines().next().unwrap_or_default().trim(), &path.display().to_string()).map(Some)
+    let line = first_line(path).with_context(|| format!("admin_key_file: {} can't be read", path.display()))?;
+    checked_key(&line, &path.display().to_string()).map(Some)
 }
 
 fn checked_key(key: &str, source: &str) -> anyhow::Result<String> {
-    if !(SHORTEST_KEY..=LONGEST_KEY).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        bail!("{source}: an API key has {SHORTEST_KEY} to {LONGEST_KEY} characters, without spaces");
+    if !is_api_key(key) {
+        bail!("{source}: {API_KEY_FORM}");
     }
     Ok(key.to_owned())
+}
+
+/// What [`is_api_key`] asks for, in words.
+pub const API_KEY_FORM: &str = "an API key has 16 to 256 characters, without spaces";
+
+pub fn is_api_key(text: &str) -> bool {
+    (SHORTEST_KEY..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What a file that holds one secret says, without the space around it. What is behind the first line is for people.
+pub fn first_line(path: &Path) -> std::io::Result<String> {
+    let mut line = String::new();
+    BufReader::new(File::open(path)?.take(MAX_LINE_BYTES)).read_line(&mut line)?;
+    Ok(line.trim().to_owned())
 }
 
 /// Readable for this user only, from the first moment on, and there after a power cut.

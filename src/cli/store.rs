@@ -7,6 +7,7 @@ use serde_json::json;
 use super::failure::Failure;
 use super::{Place, screen};
 use crate::config::StoreSettings;
+use crate::telemetry;
 
 #[derive(Debug, Args)]
 pub struct Store {
@@ -16,7 +17,7 @@ pub struct Store {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make the keyspace, and take the steps that its tables lack
+    /// Make the keyspace, and take the steps that its tables lack; waits for a server as the start does
     Migrate {
         /// Which store: cql://host:port,host:port/keyspace
         #[arg(long, value_name = "STORE", env = "POSTLOG_STORE")]
@@ -31,7 +32,9 @@ impl Store {
     pub async fn run(self, place: &Place) -> Result<(), Failure> {
         let Action::Migrate { store, json } = self.action;
         let flags = store.map(|kind| ("store.kind".to_owned(), kind)).into_iter().collect();
-        migrate(&place.settings(flags)?.store, json).await
+        let settings = place.settings(flags)?;
+        telemetry::start_logs(&settings.telemetry.log, &settings.telemetry.format)?;
+        migrate(&settings.store, json).await
     }
 }
 
@@ -49,7 +52,7 @@ async fn migrate(store: &StoreSettings, as_json: bool) -> Result<(), Failure> {
 #[cfg(feature = "cql")]
 async fn taken(store: &StoreSettings) -> anyhow::Result<Vec<String>> {
     match store {
-        StoreSettings::Cql { settings, .. } => Ok(mailstore::cql::migrate(settings).await?),
+        StoreSettings::Cql { settings, start_wait } => crate::assemble::migrate_store(settings, *start_wait).await,
         StoreSettings::Embedded => Ok(Vec::new()),
     }
 }

@@ -92,7 +92,7 @@ pub enum StoreSettings {
     Embedded,
     #[cfg(feature = "cql")]
     Cql {
-        settings: mailstore::cql::CqlSettings,
+        settings: Box<mailstore::cql::CqlSettings>,
         /// How long the start waits for a server.
         start_wait: Duration,
     },

@@ -74,11 +74,14 @@ pub fn build(config: &Config) -> Result<StoreSettings, Fault> {
     let settings = mailstore::cql::CqlSettings {
         replication,
         login: login(config)?,
+        ca_pem: certificates(config)?,
+        datacenter: section.datacenter.clone(),
         migrate: section.migrate,
         request_limit: Duration::from_secs(section.request_seconds.into()),
         in_flight: section.in_flight,
         ..mailstore::cql::CqlSettings::new(nodes, keyspace)
     };
+    let settings = Box::new(settings);
     Ok(StoreSettings::Cql { settings, start_wait: Duration::from_secs(section.start_wait_seconds.into()) })
 }
 
@@ -101,6 +104,17 @@ fn login(config: &Config) -> Result<Option<(String, String)>, Fault> {
             .map_err(|_| fault("cql.user", format!("neither {PASSWORD} nor cql.password_file gives a password")))?,
     };
     Ok(Some((user, password)))
+}
+
+#[cfg(feature = "cql")]
+fn certificates(config: &Config) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(path) = &config.cql.tls_ca_file else { return Ok(None) };
+    let fault = |cause| Fault { key: "cql.tls_ca_file".to_owned(), source: None, cause };
+    let pem = std::fs::read(path).map_err(|error| fault(format!("{path} can't be read: {error}")))?;
+    if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
+        return Err(fault(format!("{path} holds no certificate in PEM")));
+    }
+    Ok(Some(pem))
 }
 
 #[cfg(test)]
@@ -147,5 +161,20 @@ mod tests {
         assert_eq!(login(&config).unwrap(), Some(("ann".to_owned(), "s3cret".to_owned())));
         config.cql.password_file = None;
         assert!(login(&config).unwrap_err().cause.contains(PASSWORD));
+    }
+
+    #[test]
+    fn certificates_are_read_and_a_file_without_any_is_a_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        let mut config = Config::default();
+        assert_eq!(certificates(&config).unwrap(), None);
+        config.cql.tls_ca_file = Some(path.display().to_string());
+        assert_eq!(certificates(&config).unwrap_err().key, "cql.tls_ca_file");
+        std::fs::write(&path, "none").unwrap();
+        assert!(certificates(&config).unwrap_err().cause.contains("no certificate"));
+        let pem = "-----BEGIN CERTIFICATE-----\n";
+        std::fs::write(&path, pem).unwrap();
+        assert_eq!(certificates(&config).unwrap(), Some(pem.as_bytes().to_vec()));
     }
 }

@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 
 use super::Fault;
 use super::sections::SchemaRegistrySection;
+use crate::assemble::first_line;
 
 /// In the environment: the credentials themselves.
 pub const CREDENTIALS: &str = "POSTLOG_SCHEMA_REGISTRY_CREDENTIALS";
-/// Of the file's first line.
-const MAX_LINE_BYTES: u64 = 4096;
 
 /// A registry that is to be used.
 #[derive(Clone)]
@@ -39,7 +38,7 @@ pub fn fault(environment: &BTreeMap<String, String>, file: Option<&str>) -> Opti
     if let Some(text) = environment.get(CREDENTIALS) {
         return if is_form(text) { None } else { fault(CREDENTIALS, "it is not user:password".to_owned()) };
     }
-    match read_file(file?) {
+    match first_line(Path::new(file?)) {
         Ok(text) if is_form(&text) => None,
         Ok(_) => fault("schema_registry.credentials_file", "its first line is not user:password".to_owned()),
         Err(error) => fault("schema_registry.credentials_file", format!("it can't be read: {error}")),
@@ -53,13 +52,11 @@ fn read(file: Option<&str>) -> Result<Option<String>, Fault> {
     }
     let Some(file) = file else { return Ok(None) };
     let key = "schema_registry.credentials_file".to_owned();
-    read_file(file).map(Some).map_err(|error| Fault { key, source: None, cause: format!("it can't be read: {error}") })
-}
-
-fn read_file(path: &str) -> std::io::Result<String> {
-    let mut line = String::new();
-    BufReader::new(std::fs::File::open(path)?.take(MAX_LINE_BYTES)).read_line(&mut line)?;
-    Ok(line.trim().to_owned())
+    first_line(Path::new(file)).map(Some).map_err(|error| Fault {
+        key,
+        source: None,
+        cause: format!("it can't be read: {error}"),
+    })
 }
 
 fn is_form(text: &str) -> bool {
@@ -81,13 +78,5 @@ mod tests {
         let missing = fault(&BTreeMap::new(), Some("/nowhere")).unwrap();
         assert_eq!(missing.key, "schema_registry.credentials_file");
         assert_eq!(fault(&BTreeMap::new(), None), None);
-    }
-
-    #[test]
-    fn the_first_line_of_a_file_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("credentials");
-        std::fs::write(&path, "ann:secret\nnotes\n").unwrap();
-        assert_eq!(read_file(path.to_str().unwrap()).unwrap(), "ann:secret");
     }
 }

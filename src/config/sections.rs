@@ -164,6 +164,12 @@ section! {
         user: Option<String> = None,
         /// A file whose first line is the password, in place of `POSTLOG_CQL_PASSWORD`.
         password_file: Option<String> = None,
+        /// A file of certificates in PEM: with it every connection is encrypted, to servers whose certificates one of
+        /// these has signed for the address that they are reached at. Not set: no connection is encrypted.
+        tls_ca_file: Option<String> = None,
+        /// The data centre whose servers are asked, and no others: the same on every node, since what is written is in a
+        /// majority of its copies. Not set: all servers are asked alike, which is right where there is one data centre.
+        datacenter: Option<String> = None,
         /// Whether the start makes the keyspace, and takes the steps that its tables lack. Otherwise
         /// `postlog store migrate` does, and a store that lacks some is refused.
         migrate: bool = true,

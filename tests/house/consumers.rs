@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::mail::{plain, rich};
 use crate::support::receiver::Receiver;
 use crate::support::server::{House, OnLog, Server, text_of};
-use crate::support::{eventually, program};
+use crate::support::{eventually, kafka};
 
 const ANN: &str = "ann@example.org";
 const MAILS: usize = 20;
@@ -47,16 +47,11 @@ fn in_order(mut seen: Vec<Value>) -> Vec<Value> {
     seen.into_iter().map(bare).collect()
 }
 
-fn prefix_and_broker(house: &House) -> (String, String) {
-    let value = |name: &str| house.environment.iter().find(|(known, _)| *known == name).unwrap().1.clone();
-    (value("POSTLOG_KAFKA_PREFIX"), value("POSTLOG_LOG").replace("kafka://", ""))
-}
-
 #[test]
 fn confluents_client_decodes_every_field_of_every_topic() {
     let house = House::on(OnLog::Kafka);
     let server = live(&house);
-    let (prefix, broker) = prefix_and_broker(&house);
+    let (prefix, broker) = kafka::prefix_and_broker(&house);
     let python = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/python-clients")).output().unwrap();
     assert!(python.status.success(), "{}", text_of(&python));
     let python = String::from_utf8(python.stdout).unwrap();
@@ -82,15 +77,10 @@ fn confluents_client_decodes_every_field_of_every_topic() {
 fn kcat_counts_on_every_topic_what_the_server_says_is_there() {
     let house = House::on(OnLog::Kafka);
     let server = live(&house);
-    let (prefix, broker) = prefix_and_broker(&house);
     for topic in Topic::ALL {
-        let mut kcat = program("kcat", "kcat");
-        kcat.args(["-b", &broker, "-t", &format!("{prefix}{topic}"), "-C", "-e", "-q", "-f", "%p %o\\n"]);
-        kcat.args(["-X", "isolation.level=read_committed"]);
-        let output = kcat.output().unwrap();
-        assert!(output.status.success(), "{topic}: {}", text_of(&output));
-        let counted = String::from_utf8(output.stdout).unwrap().lines().count();
-        assert_eq!(counted, events(&server, topic).len(), "{topic}");
+        let read =
+            kafka::kcat(&house, topic, &["-C", "-e", "-q", "-f", "%p %o\\n", "-X", "isolation.level=read_committed"]);
+        assert_eq!(read.lines().count(), events(&server, topic).len(), "{topic}");
     }
     assert_eq!(events(&server, Topic::MailRouted).len(), MAILS + 1, "each message stands once");
 }

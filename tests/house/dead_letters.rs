@@ -1,13 +1,13 @@
 //! What can't be processed: it has a letter that says why, can be put back or left, and stops nobody behind it.
 
-use schemas::event::{Door, MailRaw, ReleasedSchema};
+use schemas::event::ReleasedSchema;
 use schemas::released::newest;
-use schemas::{Event, MessageId, NewRecord, Topic, codec};
+use schemas::{Event, NewRecord, Topic, codec};
 use serde_json::Value;
 
 use crate::support::eventually;
 use crate::support::log::append;
-use crate::support::mail::plain;
+use crate::support::mail::{plain, raw};
 use crate::support::server::{House, Server, text_of};
 
 const ANN: &str = "ann@example.org";
@@ -15,26 +15,6 @@ const ANN: &str = "ann@example.org";
 const EVIL: &str = "\x1b[2J\u{9b}2Jevil";
 /// Of a program that this one knows nothing of.
 const UNKNOWN_ID: i32 = 900;
-
-fn mail(subject: &str) -> (MessageId, Vec<u8>) {
-    let message_id = MessageId::from_parts(1_700_000_000_000, [subject.len() as u8; 10]);
-    let raw = MailRaw {
-        message_id: message_id.clone(),
-        arrived_at: 1_700_000_000_000,
-        door: Door::Smtp,
-        peer: None,
-        received_by: "mail.test".into(),
-        helo: None,
-        esmtp: true,
-        tls: None,
-        login: None,
-        mail_from: "sender@example.com".into(),
-        recipients: vec![ANN.to_owned()],
-        smtputf8: false,
-        content: plain(subject, 300),
-    };
-    (message_id, codec::encode(&Event::Raw(raw)).unwrap().to_vec())
-}
 
 fn letters(house: &House, arguments: &[&str]) -> Vec<Value> {
     let output = house.run(&[&["dead-letters", "list", "--json"], arguments].concat());
@@ -57,7 +37,7 @@ fn open_letters(server: &Server, count: usize) {
 fn poison_has_letters_and_what_can_be_read_later_is_put_back_and_arrives() {
     let house = House::new();
     assert!(house.start().stop().success());
-    let (id, mut unknown) = mail("later");
+    let (id, mut unknown) = raw("later", ANN);
     unknown[1..5].copy_from_slice(&UNKNOWN_ID.to_be_bytes());
     let key = id.as_str();
     let poison = [(key, b"".to_vec()), (EVIL, b"\x01\x1b[2Jevil".to_vec()), (key, unknown), (key, vec![0, 0, 0])];

@@ -23,11 +23,11 @@ const MAIL_BYTES: [usize; 3] = [400, 10 * 1024, 150 * 1024];
 const LONGEST_LOAD_MS: u64 = 600;
 
 /// What was sent: by whom, and the id that its 250 named, if one came.
-struct Sent {
-    inbox: String,
-    token: String,
-    size_bytes: usize,
-    acknowledged: Option<String>,
+pub struct Sent {
+    pub inbox: String,
+    pub token: String,
+    pub size_bytes: usize,
+    pub acknowledged: Option<String>,
 }
 
 fn kills() -> u32 {
@@ -99,7 +99,8 @@ fn work(name: &str, address: std::net::SocketAddr, over: &AtomicBool) -> Vec<Sen
     sent
 }
 
-fn check(server: &Server, sent: &[Sent]) {
+/// What was acknowledged is there, nothing is there twice, and all of it has its bytes.
+pub fn check(server: &Server, sent: &[Sent]) {
     let mut inboxes: BTreeMap<&str, Vec<&Sent>> = BTreeMap::new();
     for mail in sent {
         inboxes.entry(&mail.inbox).or_default().push(mail);

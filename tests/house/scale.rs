@@ -28,9 +28,9 @@ fn inbox(number: usize) -> String {
 }
 
 /// Message ids by the number of the mail, which its subject says.
-type Sent = BTreeMap<usize, String>;
+pub type Sent = BTreeMap<usize, String>;
 
-fn send(server: &Server, numbers: impl Iterator<Item = usize>) -> Sent {
+pub fn send(server: &Server, numbers: impl Iterator<Item = usize>) -> Sent {
     let mut smtp = server.smtp();
     let mut send = |number| {
         let content = plain(&format!("scale {number}"), MAIL_BYTES);
@@ -41,7 +41,7 @@ fn send(server: &Server, numbers: impl Iterator<Item = usize>) -> Sent {
 }
 
 /// Every mail is there, once, with its bytes.
-fn all_are_there(server: &Server, sent: &Sent) {
+pub fn all_are_there(server: &Server, sent: &Sent) {
     let listed = || -> Vec<(String, String)> {
         let of = |mail: &Value| (mail["_id"].as_str().unwrap().to_owned(), mail["inbox"].as_str().unwrap().to_owned());
         (0..7).flat_map(|number| server.inbox(&inbox(number))).map(|mail| of(&mail)).collect()
@@ -58,7 +58,7 @@ fn all_are_there(server: &Server, sent: &Sent) {
 }
 
 /// A house on this Cassandra whose nodes are told apart by their stages.
-fn house_on(cassandra: &str) -> House {
+pub fn house_on(cassandra: &str) -> House {
     let mut house = House::with_partitions_on(OnLog::Kafka, 4);
     house.set("POSTLOG_STORE", &cassandra::new_store(cassandra));
     house
@@ -254,22 +254,6 @@ fn a_rebuild_into_an_empty_keyspace_gives_what_was_there() {
     assert_eq!(house.dump(), dump);
     assert_eq!(house.start().json("/api/me")["_id"], "admin");
     assert_eq!(house.dump(), dump, "and a server on it adds nothing");
-}
-
-#[test]
-fn a_store_that_lacks_steps_is_refused_where_the_start_may_not_take_them() {
-    let mut house = house_on(cassandra::shared());
-    house.set("POSTLOG_CQL_MIGRATE", "false");
-    let failure = house.try_start().err().expect("it must not start");
-    assert!(failure.contains("postlog store migrate"), "{failure}");
-    let migrated = house.run(&["store", "migrate", "--json"]);
-    let steps: Value = serde_json::from_slice(&migrated.stdout).unwrap();
-    assert!(!steps["steps"].as_array().unwrap().is_empty(), "{steps}");
-    let again: Value = serde_json::from_slice(&house.run(&["store", "migrate", "--json"]).stdout).unwrap();
-    assert_eq!(again["steps"], serde_json::json!([]));
-    let server = house.start();
-    all_are_there(&server, &send(&server, 0..2));
-    assert!(server.stop().success());
 }
 
 #[test]

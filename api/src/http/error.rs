@@ -122,7 +122,7 @@ impl From<LogError> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::Unavailable(_)) {
+        if error.is_transient() {
             tracing::warn!(%error, "the store can't answer a request for now");
             return Self::Unavailable;
         }

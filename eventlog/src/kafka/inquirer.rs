@@ -55,6 +55,11 @@ impl Inquirer {
         Ok(Self { names: Arc::clone(names), committed, written, partitions, closing: watch::Sender::new(0) })
     }
 
+    /// For questions that are not about what partitions hold.
+    pub fn client(&self) -> &BaseConsumer<Said> {
+        &self.committed
+    }
+
     pub fn partitions(&self, topic: Topic) -> Partition {
         self.partitions.get(&topic).copied().unwrap_or(0)
     }

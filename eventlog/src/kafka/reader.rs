@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::convert;
 use super::inquirer::Inquirer;
+use super::seat::Seat;
 use crate::{Limits, LogError, Result};
 
 /// A poll waits at least this long: what is on the broker takes a round trip to be here.
@@ -47,10 +48,13 @@ pub(super) struct Reader<C: ConsumerContext + 'static> {
     fault: Option<KafkaError>,
     /// The positions when the last poll ended.
     told: Vec<Position>,
+    /// Its own in its group.
+    seat: Option<Seat>,
 }
 
 impl<C: ConsumerContext + 'static> Reader<C> {
-    pub fn new(consumer: StreamConsumer<C>, inquirer: &Arc<Inquirer>) -> Self {
+    /// Whoever is in no group has no seat there.
+    pub fn new(consumer: StreamConsumer<C>, inquirer: &Arc<Inquirer>, seat: Option<Seat>) -> Self {
         Self {
             consumer: Arc::new(consumer),
             inquirer: Arc::clone(inquirer),
@@ -60,6 +64,7 @@ impl<C: ConsumerContext + 'static> Reader<C> {
             turn: 0,
             fault: None,
             told: Vec::new(),
+            seat,
         }
     }
 
@@ -205,7 +210,7 @@ impl<C: ConsumerContext + 'static> Reader<C> {
     async fn explain(&self, cause: KafkaError) -> Option<LogError> {
         use RDKafkaErrorCode as Code;
         match cause.rdkafka_error_code() {
-            Some(Code::FencedInstanceId) => Some(LogError::Fenced(cause.to_string())),
+            Some(Code::FencedInstanceId) => Some(self.fenced(cause).await),
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::NoOffset) => {
                 let outside = self.inquirer.check(&self.places()).await.err();
                 Some(outside.unwrap_or_else(|| convert::unavailable(cause)))
@@ -217,6 +222,16 @@ impl<C: ConsumerContext + 'static> Reader<C> {
             Some(Code::PollExceeded) => None,
             _ => Some(convert::unavailable(cause)),
         }
+    }
+
+    /// The consumer is of no use any more; whether the seat is lost as well depends on who has it.
+    async fn fenced(&self, cause: KafkaError) -> LogError {
+        let Some(seat) = &self.seat else { return convert::unavailable(cause) };
+        tracing::warn!(group = seat.group, "the group says that somebody else has this node's seat");
+        if seat.is_taken(&self.inquirer).await {
+            return LogError::Fenced(seat.group.clone());
+        }
+        LogError::Unavailable(format!("nobody else has this node's seat in the group {}: it joins again", seat.group))
     }
 
     /// Where librdkafka reads on.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
+use super::seat::Seat;
 use crate::{LogError, Result};
 
 /// What a record's key, headers and framing may add to the largest value, in bytes.
@@ -146,10 +147,16 @@ impl KafkaSettings {
             .set("partition.assignment.strategy", "range")
             .set("session.timeout.ms", SESSION_TIMEOUT.as_millis().to_string())
             .set("heartbeat.interval.ms", "2000");
-        if let Some(node) = &self.node_id {
-            config.set("group.instance.id", format!("{node}-{group}"));
+        if let Some(seat) = self.seat(group) {
+            config.set("group.instance.id", seat.instance);
         }
         config
+    }
+
+    /// The one that a node comes back to; whoever has no id has none.
+    pub(super) fn seat(&self, group: &str) -> Option<Seat> {
+        let node = self.node_id.as_ref()?;
+        Some(Seat { group: group.to_owned(), instance: format!("{node}-{group}") })
     }
 }
 

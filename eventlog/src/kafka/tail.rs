@@ -25,7 +25,7 @@ impl KafkaTail {
     pub async fn start(settings: &KafkaSettings, inquirer: &Arc<Inquirer>, from: &[Position]) -> Result<Self> {
         let config = settings.consumer_config(&inquirer.names.group("postlog-tail"));
         let consumer: StreamConsumer<Said> = config.create_with_context(Said).map_err(convert::unavailable)?;
-        let mut reader = Reader::new(consumer, inquirer);
+        let mut reader = Reader::new(consumer, inquirer, None);
         reader.start_at(from);
         let (consumer, names) = (Arc::clone(&reader.consumer), Arc::clone(&inquirer.names));
         let mut topics: Vec<Topic> = from.iter().map(|position| position.topic).collect();

@@ -12,12 +12,10 @@ use schemas::NewRecord;
 
 use super::names::Names;
 use super::settings::{KafkaSettings, TRANSACTION_TIMEOUT};
-use super::{ASK_TIMEOUT, convert};
+use super::{ASK_TIMEOUT, QUEUE_WAIT, convert};
 use crate::{LogError, Result, metric};
 
 const PRODUCERS: usize = 2;
-/// How long to wait for room in the producer's queue before it is tried again.
-const QUEUE_WAIT: Duration = Duration::from_millis(1);
 /// How long to wait before it is looked again whether the broker has everything.
 const SENT_WAIT: Duration = Duration::from_micros(200);
 

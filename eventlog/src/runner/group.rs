@@ -100,7 +100,7 @@ impl Runner {
                 polled => polled?,
             };
             if records.is_empty() {
-                self.measure_lag(member.positions()).await;
+                self.measure_lag(member.as_ref());
                 continue;
             }
             match self.handle(member.as_mut(), records).await {
@@ -113,14 +113,14 @@ impl Runner {
                 handled => handled?,
             }
             self.backoff.reset();
-            self.measure_lag(member.positions()).await;
+            self.measure_lag(member.as_ref());
         }
     }
 
     /// Every record that the member was given is committed by now.
-    async fn measure_lag(&mut self, positions: Vec<Position>) {
+    fn measure_lag(&mut self, member: &dyn Member) {
         if self.lag.is_due() {
-            self.lag.measure(self.log.as_ref(), &positions).await;
+            self.lag.measure(Arc::clone(&self.log), member.positions());
         }
     }
 

@@ -94,7 +94,7 @@ impl Following {
             };
             backoff.reset();
             if moved.is_empty() {
-                self.measure_lag(&places).await;
+                self.measure_lag(&places);
                 continue;
             }
             if is_news && !apply(self.projection.as_ref(), records, &moved, shutdown).await? {
@@ -104,14 +104,14 @@ impl Following {
                 places.insert((position.topic, position.partition), position.offset);
             }
             self.tell(&moved);
-            self.measure_lag(&places).await;
+            self.measure_lag(&places);
         }
         Ok(())
     }
 
-    async fn measure_lag(&mut self, places: &Places) {
+    fn measure_lag(&mut self, places: &Places) {
         if self.lag.is_due() {
-            self.lag.measure(self.log.as_ref(), &positions(places)).await;
+            self.lag.measure(Arc::clone(&self.log), positions(places));
         }
     }
 

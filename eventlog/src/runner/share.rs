@@ -84,9 +84,9 @@ async fn follow(
             share.progress.advance(&moved);
         }
         if lag.is_due() {
-            let log: &dyn Log = share.log.as_ref();
             let at = |(&(topic, partition), &offset)| Position::new(topic, partition, offset);
-            lag.measure(log, &places.iter().map(at).collect::<Vec<Position>>()).await;
+            let log: Arc<dyn Log> = Arc::<dyn Shares>::clone(&share.log);
+            lag.measure(log, places.iter().map(at).collect());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use eventlog::kafka::KafkaLog;
-use eventlog::{Log, LogError};
+use eventlog::{Log, LogError, Shares as _};
 use rustix::process::Signal;
 use schemas::{NewRecord, Topic};
 use tokio::task::JoinHandle;
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::bench::BrokerBench;
 use super::nodes::{self, FACTS, PARTITIONS};
 use super::process::Process;
+use super::shares::Kept;
 
 /// A session and the time-out of a transaction that was open are 10 s each; the rest is for a machine that is busy.
 const TAKEN_OVER: Duration = Duration::from_secs(120);
@@ -178,6 +179,26 @@ async fn a_node_that_takes_the_place_of_another_stops_it_even_when_nothing_comes
     assert!(matches!(stopped, Err(LogError::Fenced(_))), "{stopped:?}");
     append(&second, 3..6).await;
     assert_eq!(nodes::values(&second, FACTS, 6).await.len(), 6);
+    stop.cancel();
+    ran.await.unwrap().unwrap();
+}
+
+/// So a broker that was killed and has an older state of the group fences a member, though nobody has its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_is_fenced_by_nobody_who_stays_takes_its_seat_again() {
+    let bench = BrokerBench::new(PARTITIONS).await;
+    let (first, second) = (bench.open_as("node").await, bench.open_as("node").await);
+    append(&first, 0..3).await;
+    let (stop, ran) = nodes::run(&first);
+    nodes::values(&first, FACTS, 3).await;
+    // It takes the seat, and no transactions.
+    let mut passing = second.share("g", &[Topic::MailRaw], Arc::new(Kept::default())).await.unwrap();
+    while passing.positions().is_empty() {
+        let _ = passing.poll(&eventlog::Limits { records: 1, bytes: 1, wait: Duration::ZERO }).await.unwrap();
+    }
+    drop(passing);
+    append(&second, 3..6).await;
+    assert_eq!(nodes::values(&second, FACTS, 6).await.len(), 6, "the first goes on by itself");
     stop.cancel();
     ran.await.unwrap().unwrap();
 }

@@ -19,7 +19,7 @@ const POLL: Limits = Limits { records: 1000, bytes: 1 << 20, wait: Duration::fro
 
 /// Positions, and what was applied, in memory.
 #[derive(Default)]
-struct Kept {
+pub struct Kept {
     positions: Mutex<Vec<Position>>,
     applied: Mutex<BTreeMap<String, usize>>,
 }

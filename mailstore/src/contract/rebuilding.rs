@@ -127,6 +127,18 @@ pub async fn nothing_is_swept_during_a_rebuild(body: &dyn Body) {
     assert_eq!(store.totals().await.unwrap().1, None);
 }
 
+pub async fn a_rebuild_that_was_given_up_is_begun_anew(body: &dyn Body) {
+    let (log, store) = open(body).await;
+    writing::by_chance(&log, &mut Chance::seeded(60), 40, 2);
+    log.fold(&*store, &mut Chance::seeded(61)).await;
+    let before = dump(&*store).await;
+    for _ in 0..2 {
+        drop(store.rebuild().await.unwrap());
+    }
+    rebuild(&log, &*store, &mut Chance::seeded(62)).await;
+    assert_eq!(dump(&*store).await, before);
+}
+
 /// The store may keep mail for a shorter time than the log does.
 pub async fn what_retention_removed_stays_removed_in_a_rebuild(body: &dyn Body) {
     let (log, store) = open(body).await;

@@ -6,11 +6,16 @@ use std::time::{Duration, Instant};
 
 use futures::{Stream, TryStreamExt};
 use metrics::{counter, histogram};
+use openssl::error::ErrorStack;
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod};
+use openssl::x509::X509;
+use openssl::x509::store::X509StoreBuilder;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::deserialize::row::DeserializeRow;
 use scylla::errors::{DbError, ExecutionError, PrepareError, RequestAttemptError};
+use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::response::query_result::QueryResult;
 use scylla::statement::batch::{Batch, BatchStatement, BatchType};
 use scylla::statement::prepared::PreparedStatement;
@@ -45,8 +50,13 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(settings: &CqlSettings) -> Result<Self> {
+        let mut policy = DefaultPolicy::builder();
+        if let Some(datacenter) = &settings.datacenter {
+            policy = policy.prefer_datacenter(datacenter.clone());
+        }
         let profile = ExecutionProfile::builder()
             .consistency(Consistency::LocalQuorum)
+            .load_balancing_policy(policy.build())
             .request_timeout(Some(settings.request_limit))
             .build();
         let mut builder = SessionBuilder::new()
@@ -60,6 +70,9 @@ impl Client {
             .refresh_metadata_on_auto_schema_agreement(false);
         if let Some((user, password)) = &settings.login {
             builder = builder.user(user, password);
+        }
+        if let Some(pem) = &settings.ca_pem {
+            builder = builder.tls_context(Some(encryption(pem)?));
         }
         let session = builder.build().await.map_err(|error| {
             StoreError::Unavailable(format!("no connection to {}: {error}", settings.nodes.join(", ")))
@@ -163,6 +176,22 @@ impl Client {
     }
 }
 
+/// Whoever shows a certificate for its address that one of these has signed is a server of the store; no other authority
+/// counts. The driver sees to the address.
+fn encryption(ca_pem: &[u8]) -> Result<SslConnectorBuilder> {
+    let built = || {
+        let mut known = X509StoreBuilder::new()?;
+        for certificate in X509::stack_from_pem(ca_pem)? {
+            known.add_cert(certificate)?;
+        }
+        let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+        builder.set_cert_store(known.build());
+        Ok(builder)
+    };
+    built()
+        .map_err(|error: ErrorStack| StoreError::Damaged(format!("the servers' certificates can't be read: {error}")))
+}
+
 /// A statement that the server does not understand, or may not carry out, will not do so later either; everything
 /// else passes.
 fn failed(kind: &'static str, error: &ExecutionError) -> StoreError {
@@ -178,7 +207,7 @@ fn failed(kind: &'static str, error: &ExecutionError) -> StoreError {
         RequestAttemptError::DbError(DbError::Invalid, text)
             if text.contains("unconfigured table") || text.contains("does not exist") =>
         {
-            StoreError::Unavailable(format!("{}: {text}", super::REPLACED))
+            StoreError::Replaced(text.clone())
         }
         RequestAttemptError::DbError(DbError::Invalid | DbError::SyntaxError | DbError::Unauthorized, _)
         | RequestAttemptError::SerializationError(_) => StoreError::Damaged(error.to_string()),

@@ -2,11 +2,10 @@
 //! decides which rows it has in lists. Whoever writes last has read everything, so any number of writers, also ones
 //! that were frozen in the middle, end in the same lists; see the decision on the data model.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use metrics::{counter, histogram};
 use schemas::{Event, MessageId, Position};
 
 use super::bucket::{Bucket, LEVELS};
@@ -41,12 +40,13 @@ impl Tables {
         let stored = self.positions().await?;
         let next: HashMap<_, _> = stored.iter().map(|place| ((place.topic, place.partition), place.offset)).collect();
         let mut deltas: HashMap<MessageId, Delta> = HashMap::new();
+        let mut applied = BTreeMap::new();
         for mut fact in facts {
             let place = fact.position;
             if next.get(&(place.topic, place.partition)).is_some_and(|next| place.offset < *next) {
                 continue;
             }
-            counter!(telemetry::FACTS_APPLIED, "topic" => place.topic.name()).increment(1);
+            *applied.entry(place.topic).or_default() += 1;
             let content = content_of(&mut fact);
             if let Some((id, mut column)) = row::column_of(fact) {
                 if let (Some(content), Some(raw)) = (&content, &mut column.raw) {
@@ -61,7 +61,7 @@ impl Tables {
         }
         self.fold(deltas.into_iter().collect()).await?;
         self.move_to(positions).await?;
-        histogram!(telemetry::APPLY_SECONDS).record(started.elapsed());
+        telemetry::applied(&applied, started.elapsed());
         Ok(())
     }
 
@@ -164,7 +164,7 @@ impl Tables {
     /// The listings that the row has and that are not recorded, each with the width it gets.
     async fn unrecorded(&self, id: &MessageId, row: &Row, recorded: &[Recorded]) -> Result<Vec<Recorded>> {
         let mut new = Vec::new();
-        for (listing, _) in listing::wanted(id, row)? {
+        for listing in listing::names(row) {
             if level_of(recorded, &listing).is_some() {
                 continue;
             }

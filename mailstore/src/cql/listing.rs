@@ -3,6 +3,8 @@
 //! A row of a list is written by whoever has seen a state of the message, at that state's version. A later state has a
 //! higher version, so a writer that was frozen since changes nothing, whatever it writes when it thaws.
 
+use std::collections::BTreeMap;
+
 use schemas::{EntryId, MessageId};
 
 use crate::row::Row;
@@ -98,41 +100,58 @@ pub enum Content {
     Nothing,
 }
 
-/// The rows that a message in this state has.
-pub fn wanted(id: &MessageId, row: &Row) -> Result<Vec<(Listing, Content)>> {
-    let mut wanted = Vec::new();
-    let mut of_message = |kind: Kind, partition, content| {
-        wanted.push((Listing { list: kind.of_partition(partition), index: 0 }, content));
-    };
+/// The lists in which a message in this state has rows.
+pub fn names(row: &Row) -> Vec<Listing> {
+    let mut names = Vec::new();
+    let mut of_message = |kind: Kind, partition| names.push(Listing { list: kind.of_partition(partition), index: 0 });
     let Some(place) = row.raw_place() else {
         if let Some(partition) = row.partition {
-            let kind = if row.raw_offset.is_some() { Kind::Orphan } else { Kind::OrphanAnywhere };
-            of_message(kind, partition, Content::Nothing);
+            of_message(if row.raw_offset.is_some() { Kind::Orphan } else { Kind::OrphanAnywhere }, partition);
         }
-        return Ok(wanted);
+        return names;
     };
     if !row.copied {
-        of_message(Kind::OnLog, place.partition, Content::Nothing);
+        of_message(Kind::OnLog, place.partition);
     }
     if row.deleted().next().is_some() {
-        of_message(Kind::Deleted, place.partition, Content::Nothing);
+        of_message(Kind::Deleted, place.partition);
     }
-    let entries = i32::try_from(row.shown().count()).unwrap_or(i32::MAX);
-    if entries > 0 {
-        let size_bytes = i64::try_from(row.size_bytes()).unwrap_or(i64::MAX);
-        of_message(Kind::ByAge, place.partition, Content::Size { entries, size_bytes });
+    if row.shown().next().is_some() {
+        of_message(Kind::ByAge, place.partition);
     }
     for place in row.shown() {
-        let entry_id = EntryId { message: id.clone(), index: place.index };
-        let Some(entry) = row.clone().into_entry(&entry_id) else { continue };
-        let content = Content::Entry { bytes: encoding::encode_entry(&entry)?, unread: !entry.read };
         let listing = |list| Listing { list, index: place.index };
-        if let Some(account) = &entry.saved_by {
-            wanted.push((listing(Kind::Starred.list(account)), content.clone()));
+        if let Some(account) = row.starred_by(place.index) {
+            names.push(listing(Kind::Starred.list(account)));
         }
-        wanted.push((listing(Kind::Inbox.list(&place.inbox)), content));
+        names.push(listing(Kind::Inbox.list(&place.inbox)));
     }
-    Ok(wanted)
+    names
+}
+
+/// And what its rows there say. An entry is written out once, however many lists it stands in.
+pub fn wanted(id: &MessageId, row: &Row) -> Result<Vec<(Listing, Content)>> {
+    let mut entries: BTreeMap<u32, Content> = BTreeMap::new();
+    for place in row.shown() {
+        let entry_id = EntryId { message: id.clone(), index: place.index };
+        if let Some(entry) = row.clone().into_entry(&entry_id) {
+            let content = Content::Entry { bytes: encoding::encode_entry(&entry)?, unread: !entry.read };
+            entries.insert(place.index, content);
+        }
+    }
+    let size = Content::Size {
+        entries: i32::try_from(entries.len()).unwrap_or(i32::MAX),
+        size_bytes: i64::try_from(row.size_bytes()).unwrap_or(i64::MAX),
+    };
+    let with_content = |listing: Listing| {
+        let content = match parts(&listing.list)?.0 {
+            Kind::Inbox | Kind::Starred => entries.get(&listing.index)?.clone(),
+            Kind::ByAge => size.clone(),
+            Kind::Deleted | Kind::Orphan | Kind::OrphanAnywhere | Kind::OnLog => Content::Nothing,
+        };
+        Some((listing, content))
+    };
+    Ok(names(row).into_iter().filter_map(with_content).collect())
 }
 
 /// Where a row of this list stands: by time of receipt, or by place on the log. `None` when no row can be there.

@@ -35,8 +35,6 @@ use self::statements::SharedStatements;
 use self::tables::{Shared, Tables};
 use crate::{Counts, Entry, Fact, ListQuery, Result, Retention, Store, StoreError, Swept, Totals, Upkeep};
 
-/// How the error of tables that were dropped begins.
-const REPLACED: &str = "the tables were replaced";
 /// Readers look this often which tables are in use.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const FIRST_GENERATION: i64 = 1;
@@ -76,7 +74,8 @@ impl CqlStore {
         let statements = SharedStatements::prepare(&client, &settings.keyspace).await?;
         let keyspace = settings.keyspace.clone();
         let writer = i64::from_be_bytes(drawn());
-        let shared = Arc::new(Shared { client, keyspace, statements, writer, bucket_rows: settings.bucket_rows });
+        let CqlSettings { bucket_rows, abandoned_after, .. } = *settings;
+        let shared = Arc::new(Shared { client, keyspace, statements, writer, bucket_rows, abandoned_after });
         let generation = claimed(&shared, log_id).await?;
         let current = ArcSwap::new(Tables::open(Arc::clone(&shared), generation).await?);
         let inner = Inner {
@@ -153,7 +152,7 @@ impl Inner {
         self.tables_of(&before).await?.apply(facts, positions).await?;
         let after = State::read(&self.shared).await?;
         if after.closing.is_some() || after.generation != before.generation {
-            return Err(StoreError::Unavailable(REPLACED.to_owned()));
+            return Err(StoreError::Replaced("what was folded is folded again".to_owned()));
         }
         Ok(())
     }
@@ -164,7 +163,7 @@ impl Inner {
         F: Future<Output = Result<T>> + Send,
     {
         match read(self.current().await?).await {
-            Err(StoreError::Unavailable(cause)) if cause.starts_with(REPLACED) => read(self.refreshed().await?).await,
+            Err(StoreError::Replaced(_)) => read(self.refreshed().await?).await,
             outcome => outcome,
         }
     }

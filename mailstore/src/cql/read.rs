@@ -11,7 +11,7 @@ use super::client::{bigint, int, text};
 use super::content;
 use super::listing::Kind;
 use super::tables::Tables;
-use super::walk::{Direction, Place, Walk};
+use super::walk::{Direction, Found, Place, Walk};
 use crate::{Counts, Entry, ListQuery, Result, Scope, StoreError, Totals, encoding, views};
 
 /// No list is longer.
@@ -34,13 +34,37 @@ impl Tables {
             let index = after.index.cast_signed();
             from = from.min(Place { sort, id: after.message.as_str().to_owned(), index });
         }
+        let limit = query.limit.min(LIST_LIMIT);
         let mut walk = Walk::new(self, &[list], Direction::NewestFirst, from);
-        let found = walk.next(query.limit.min(LIST_LIMIT)).await?;
-        let read = |entry: Option<Vec<u8>>| match entry {
-            Some(bytes) => encoding::decode_entry(&bytes),
-            None => Err(StoreError::Damaged("a row of a list is empty".to_owned())),
+        let mut entries = Vec::new();
+        while entries.len() < limit {
+            let found = walk.next(limit - entries.len()).await?;
+            if found.is_empty() {
+                break;
+            }
+            for found in found {
+                entries.extend(self.listed_entry(found).await?);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// A row that can't be read is made anew from what is known of its message: one row does not hide a list. `None`
+    /// when it is left over from an entry that is not shown any more.
+    async fn listed_entry(&self, found: Found) -> Result<Option<Entry>> {
+        let id = EntryId { message: found.place.message()?, index: found.place.index.cast_unsigned() };
+        let cause = match encoding::decode_entry(&found.entry.unwrap_or_default()) {
+            Ok(entry) if entry.id == id.to_string() => return Ok(Some(entry)),
+            Ok(entry) => format!("it says that it is of {:?}", entry.id),
+            Err(error) => error.to_string(),
         };
-        found.into_iter().map(|found| read(found.entry)).collect()
+        tracing::warn!(entry.id = %id, cause, "a row of a list can't be read: its message is; a rebuild mends it");
+        self.entry(&id).await.map_err(|error| match error {
+            StoreError::Damaged(message) => {
+                StoreError::Damaged(format!("the row of {id} in a list: {cause}; its message: {message}"))
+            }
+            other => other,
+        })
     }
 
     pub async fn entry(&self, id: &EntryId) -> Result<Option<Entry>> {

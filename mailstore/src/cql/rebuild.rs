@@ -22,8 +22,6 @@ use crate::rebuilt::{carried_row, check_caught_up, nothing_is_built};
 use crate::{Counts, Entry, Fact, ListQuery, Result, Store, StoreError};
 
 const BEAT_EVERY: Duration = Duration::from_secs(5);
-/// Tables whose beat has not been heard for so long are given up. Measured by whoever listens.
-const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 /// Messages carried over at once.
 const CHUNK_MESSAGES: usize = 256;
 
@@ -54,7 +52,9 @@ impl Inner {
         let shared = &self.shared;
         let current = self.refreshed().await?;
         let known = schema::generations(&shared.client, &shared.keyspace).await?;
-        let generation = known.into_iter().fold(current.generation, i64::max) + 1;
+        // The number of tables that were given up says that they are: it is not used again.
+        let ended = State::read(shared).await?.ended;
+        let generation = known.into_iter().chain(ended).fold(current.generation, i64::max) + 1;
         let mine = state::Building { generation, writer: shared.writer, beat: 0 };
         state::beat(shared, &mine).await?;
         if State::read(shared).await?.building.as_ref() != Some(&mine) {
@@ -110,20 +110,26 @@ impl Inner {
 
     async fn switch_announced(&self, next: &Building) -> Result<i64> {
         let shared = &self.shared;
-        let state = State::read(shared).await?;
-        let is_mine = |building: &state::Building| {
-            building.generation == next.tables.generation && building.writer == shared.writer
-        };
-        if !state.building.as_ref().is_some_and(is_mine) {
-            return Err(StoreError::Unavailable("the new tables were given up meanwhile".to_owned()));
-        }
+        self.check_mine(next).await?;
         let previous = self.refreshed().await?;
         let empty =
             check_caught_up(&by_partition(previous.positions().await?), &by_partition(next.tables.positions().await?))?;
         next.tables.move_to(&empty).await?;
         state::use_generation(shared, next.tables.generation).await?;
+        // Whoever took this process for dead meanwhile has decided which tables are in use, and drops the others.
+        self.check_mine(next).await?;
         self.current.store(Arc::clone(&next.tables));
         Ok(previous.generation)
+    }
+
+    async fn check_mine(&self, next: &Building) -> Result<()> {
+        let is_mine = |building: &state::Building| {
+            building.generation == next.tables.generation && building.writer == self.shared.writer
+        };
+        match State::read(&self.shared).await?.building {
+            Some(building) if is_mine(&building) => Ok(()),
+            _ => Err(StoreError::Unavailable("the new tables were given up meanwhile".to_owned())),
+        }
     }
 
     /// Drops tables that nobody fills any more. While somebody does, the cause says what it is refused for.
@@ -138,9 +144,7 @@ impl Inner {
             if is_held || (building.writer != shared.writer && !self.is_silent(building)) {
                 return refused();
             }
-            // Whoever was to switch to them may have died between its announcement and its end: nobody would fold again.
-            state::withdraw_switch(shared, building.generation, i64::MAX).await?;
-            state::end_building(shared, building.generation).await?;
+            self.end_abandoned(building.generation).await?;
             *self.building.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         let current = self.refreshed().await?.generation;
@@ -152,10 +156,23 @@ impl Inner {
         Ok(())
     }
 
+    /// Whoever was to switch to these tables may have died between its announcement and its end, and nobody would fold
+    /// again; or it stands still there, and goes on some day. First it builds nothing any more, which it asks about
+    /// after its switch; then the switch comes too late, unless it has been made; and only then may others fold.
+    async fn end_abandoned(&self, generation: i64) -> Result<()> {
+        let shared = &self.shared;
+        state::end_building(shared, generation).await?;
+        let in_use = self.refreshed().await?.generation;
+        if in_use != generation {
+            state::keep_generation(shared, in_use, generation).await?;
+        }
+        state::withdraw_switch(shared, generation, i64::MAX).await
+    }
+
     fn is_silent(&self, beat: &state::Building) -> bool {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         match heard.as_ref() {
-            Some(known) if known.beat == *beat => known.since.elapsed() > ABANDONED_AFTER,
+            Some(known) if known.beat == *beat => known.since.elapsed() > self.shared.abandoned_after,
             _ => {
                 *heard = Some(Heard { beat: beat.clone(), since: Instant::now() });
                 false

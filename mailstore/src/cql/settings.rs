@@ -16,6 +16,11 @@ pub struct CqlSettings {
     /// How a keyspace that is made here is replicated: `3` in every data centre, or `dc1:3,dc2:2`.
     pub replication: String,
     pub login: Option<(String, String)>,
+    /// Certificates in PEM: one of them has signed each server's own, which names the address that it is reached at.
+    /// With them every connection is encrypted, without them none.
+    pub ca_pem: Option<Vec<u8>>,
+    /// The data centre whose nodes are asked, and no others. All processes of an installation name the same.
+    pub datacenter: Option<String>,
     /// Whether steps that the tables lack are taken at the start.
     pub migrate: bool,
     /// How long one try of a statement may take.
@@ -24,6 +29,8 @@ pub struct CqlSettings {
     pub in_flight: usize,
     /// Rows that a partition of a list takes before a narrower one is begun.
     pub bucket_rows: i64,
+    /// Tables that a rebuild fills are given up when nothing has been heard of it for so long.
+    pub abandoned_after: Duration,
 }
 
 impl CqlSettings {
@@ -33,10 +40,13 @@ impl CqlSettings {
             keyspace: keyspace.into(),
             replication: "1".to_owned(),
             login: None,
+            ca_pem: None,
+            datacenter: None,
             migrate: true,
             request_limit: Duration::from_secs(5),
             in_flight: 128,
             bucket_rows: 10_000,
+            abandoned_after: Duration::from_secs(60),
         }
     }
 

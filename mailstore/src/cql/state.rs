@@ -15,6 +15,8 @@ pub struct State {
     pub log_id: Option<String>,
     pub generation: Option<i64>,
     pub building: Option<Building>,
+    /// The generation that was built last, in use or given up: its number is not used again.
+    pub ended: Option<i64>,
     /// A switch to this generation is under way: nothing is folded until it has ended.
     pub closing: Option<i64>,
 }
@@ -33,9 +35,14 @@ impl State {
     pub async fn read(shared: &Shared) -> Result<Self> {
         let cells = shared.client.row::<StateCells>(&shared.statements.read_state, &[]).await?;
         let Some((log_id, generation, building, closing)) = cells else { return Ok(Self::default()) };
-        let building = building.filter(|text| !text.is_empty()).map(|text| Building::parse(&text)).transpose()?;
+        let built = building.filter(|text| !text.is_empty());
+        let (building, ended) = match built {
+            Some(text) if text.contains('/') => (Some(Building::parse(&text)?), None),
+            Some(text) => (None, Some(number(&text)?)),
+            None => (None, None),
+        };
         let closing = closing.filter(|text| !text.is_empty()).map(|text| number(&text)).transpose()?;
-        Ok(Self { log_id, generation, building, closing })
+        Ok(Self { log_id, generation, building, ended, closing })
     }
 }
 
@@ -57,7 +64,12 @@ pub async fn claim(shared: &Shared, log_id: &str) -> Result<()> {
 }
 
 pub async fn use_generation(shared: &Shared, generation: i64) -> Result<()> {
-    set(shared, &shared.statements.write_generation, generation, bigint(generation)).await
+    set(shared, &shared.statements.write_generation, 2 * generation, bigint(generation)).await
+}
+
+/// Whoever was to switch to `given_up` does so too late from now on.
+pub async fn keep_generation(shared: &Shared, in_use: i64, given_up: i64) -> Result<()> {
+    set(shared, &shared.statements.write_generation, 2 * given_up + 1, bigint(in_use)).await
 }
 
 pub async fn beat(shared: &Shared, building: &Building) -> Result<()> {
@@ -68,7 +80,7 @@ pub async fn beat(shared: &Shared, building: &Building) -> Result<()> {
 /// Nothing is built any more; later beats of this generation say nothing.
 pub async fn end_building(shared: &Shared, generation: i64) -> Result<()> {
     let at = time_in(generation, i64::MAX);
-    set(shared, &shared.statements.write_building, at, text("")).await
+    set(shared, &shared.statements.write_building, at, text(generation.to_string())).await
 }
 
 /// `turn` grows with every announcement and withdrawal of a generation.

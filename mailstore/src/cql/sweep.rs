@@ -2,8 +2,6 @@
 //! fold that goes on meanwhile either sees the mark, or is seen. What is removed is removed at a write time that no
 //! fact has, so that whoever writes it again writes too early.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use metrics::{counter, gauge};
@@ -42,7 +40,7 @@ struct Outcome {
 
 impl Tables {
     pub async fn sweep(&self, retention: &Retention) -> Result<Swept> {
-        let mut sweep = Sweep { tables: self, swept: Swept::default(), looked_at: AtomicU64::new(0) };
+        let mut sweep = Sweep { tables: self, swept: Swept::default(), looked_at: 0 };
         sweep.run(retention).await?;
         let swept = sweep.swept;
         counter!(telemetry::SWEPT_MESSAGES).increment(swept.messages_removed);
@@ -57,7 +55,7 @@ impl Tables {
 struct Sweep<'a> {
     tables: &'a Tables,
     swept: Swept,
-    looked_at: AtomicU64,
+    looked_at: u64,
 }
 
 impl Sweep<'_> {
@@ -142,7 +140,7 @@ impl Sweep<'_> {
     }
 
     async fn visit(&mut self, ids: Vec<MessageId>, task: Task) -> Result<()> {
-        let looked_at = self.looked_at.fetch_add(ids.len() as u64, Ordering::Relaxed) + ids.len() as u64;
+        self.looked_at += ids.len() as u64;
         let tables = self.tables;
         let outcomes: Vec<Outcome> = stream::iter(ids)
             .map(|id| async move { tables.perform(&id, task).await })
@@ -155,7 +153,7 @@ impl Sweep<'_> {
             self.swept.messages_removed += outcome.swept.messages_removed;
             self.swept.messages_copied_out += outcome.swept.messages_copied_out;
         }
-        gauge!(telemetry::SWEEP_LOOKED_AT).set(looked_at as f64);
+        gauge!(telemetry::SWEEP_LOOKED_AT).set(self.looked_at as f64);
         tables.mark(touched).await
     }
 }
@@ -185,9 +183,9 @@ impl Tables {
     /// that was broken off.
     async fn remove_entries(&self, id: &MessageId, stored: Stored, indexes: Vec<u32>, kind: Kind) -> Result<Outcome> {
         if indexes.is_empty() {
-            let wanted = listing::wanted(id, &stored.row)?;
+            let names = listing::names(&stored.row);
             let is_there =
-                wanted.iter().any(|(listing, _)| listing::parts(&listing.list).is_some_and(|(known, _)| known == kind));
+                names.iter().any(|listing| listing::parts(&listing.list).is_some_and(|(known, _)| known == kind));
             return if is_there { Ok(Outcome::default()) } else { self.shown(id, &stored).await };
         }
         let marks = Row { swept: indexes.into_iter().collect(), ..Row::default() };

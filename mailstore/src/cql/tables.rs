@@ -1,6 +1,7 @@
 //! What every generation of the tables shares, and one generation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemas::record::Partition;
 use schemas::{MessageId, Position};
@@ -19,6 +20,7 @@ pub struct Shared {
     /// Of this process: no two writers have the same.
     pub writer: i64,
     pub bucket_rows: i64,
+    pub abandoned_after: Duration,
 }
 
 /// One generation, as this process reads and writes it.
@@ -42,7 +44,11 @@ impl Tables {
 
     pub async fn read(&self, id: &MessageId) -> Result<Stored> {
         let cells = self.client().row::<Cells>(&self.statements.read_message, &[text(id.as_str())]).await?;
-        cells.map_or_else(|| Ok(Stored::default()), |cells| Ok(Stored::read(cells)?.1))
+        match cells.map(Stored::read).transpose() {
+            Ok(stored) => Ok(stored.map(|(_, stored)| stored).unwrap_or_default()),
+            Err(StoreError::Damaged(cause)) => Err(StoreError::Damaged(format!("the message {id}: {cause}"))),
+            Err(error) => Err(error),
+        }
     }
 
     pub async fn positions(&self) -> Result<Vec<Position>> {

@@ -1,9 +1,9 @@
 //! Folding a batch of facts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use metrics::{counter, histogram};
 use schemas::{Event, Position};
 
 use super::Inner;
@@ -33,11 +33,12 @@ impl Tables {
     pub fn apply(&self, ledger: &mut Ledger, facts: Vec<Fact>, positions: &[Position]) -> Result<()> {
         let started = Instant::now();
         let mut edit = Edit::new(self);
+        let mut applied = BTreeMap::new();
         for fact in facts {
             if ledger.is_behind(fact.position) {
                 continue;
             }
-            counter!(telemetry::FACTS_APPLIED, "topic" => fact.position.topic.name()).increment(1);
+            *applied.entry(fact.position.topic).or_default() += 1;
             if let (RawBytes::CopiedIn, Event::Raw(raw)) = (&self.shared.raw, &fact.event) {
                 edit.copy_in(raw)?;
             }
@@ -46,7 +47,7 @@ impl Tables {
             }
         }
         edit.commit(ledger, positions)?;
-        histogram!(telemetry::APPLY_SECONDS).record(started.elapsed());
+        telemetry::applied(&applied, started.elapsed());
         Ok(())
     }
 }

@@ -209,3 +209,8 @@ async fn nothing_is_swept_during_a_rebuild() {
 async fn what_retention_removed_stays_removed_in_a_rebuild() {
     in_both_forms(rebuilding::what_retention_removed_stays_removed_in_a_rebuild).await;
 }
+
+#[tokio::test]
+async fn a_rebuild_that_was_given_up_is_begun_anew() {
+    in_both_forms(rebuilding::a_rebuild_that_was_given_up_is_begun_anew).await;
+}

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemas::event::ActionChange;
+use schemas::{Event, MessageId};
+
 use super::*;
+use crate::Fact;
 use crate::contract::{Chance, ModelLog};
 use crate::views::Views;
 

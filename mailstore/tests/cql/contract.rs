@@ -191,3 +191,8 @@ async fn nothing_is_swept_during_a_rebuild() {
 async fn what_retention_removed_stays_removed_in_a_rebuild() {
     rebuilding::what_retention_removed_stays_removed_in_a_rebuild(&Keyspaces).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_was_given_up_is_begun_anew() {
+    rebuilding::a_rebuild_that_was_given_up_is_begun_anew(&Keyspaces).await;
+}

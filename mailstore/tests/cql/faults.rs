@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mailstore::contract::{Chance, ModelLog, dump, mail_by_chance};
 use mailstore::cql::{CqlSettings, CqlStore};
-use mailstore::{Counts, Entry, Fact, ListQuery, Result, Store, StoreError};
+use mailstore::{Counts, Entry, Fact, ListQuery, Result, Store};
 use rustix::process::Signal;
 use schemas::{EntryId, MessageId, Position};
 
@@ -38,7 +38,7 @@ impl Store for Patient {
     async fn apply(&self, facts: Vec<Fact>, positions: &[Position]) -> Result<()> {
         loop {
             match self.store.apply(facts.clone(), positions).await {
-                Err(StoreError::Unavailable(_)) => {
+                Err(error) if error.is_transient() => {
                     self.refused.fetch_add(1, Ordering::SeqCst);
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }

@@ -3,9 +3,11 @@
 
 mod contract;
 mod faults;
+mod old_rows;
 mod proxy;
 #[path = "../../../scripts/scripted.rs"]
 #[allow(dead_code, reason = "each program needs a part of it")]
 mod scripted;
 mod server;
+mod tls;
 mod writers;

@@ -2,10 +2,13 @@
 //! already.
 
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mailstore::cql::CqlSettings;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
 use tokio::sync::OnceCell;
 
 use crate::scripted::Scripted;
@@ -31,7 +34,13 @@ pub async fn shared() -> String {
 
 impl Server {
     pub async fn start() -> Self {
-        Self(Arc::new(tokio::task::spawn_blocking(|| Scripted::start(SCRIPT)).await.unwrap()))
+        Self::start_with(|_| {}).await
+    }
+
+    /// With files that are put into its folder before.
+    pub async fn start_with(prepare: impl Fn(&Path) + Send + 'static) -> Self {
+        let start = move || Scripted::start_with(SCRIPT, |server| prepare(server.folder()));
+        Self(Arc::new(tokio::task::spawn_blocking(start).await.unwrap()))
     }
 
     /// Starts it again, with the data that it had.
@@ -58,4 +67,9 @@ pub fn keyspace() -> String {
 /// For a keyspace on the server that all tests share.
 pub async fn settings(keyspace: &str) -> CqlSettings {
     CqlSettings::new(vec![shared().await], keyspace)
+}
+
+/// A way around the store, for what no store of this version would write.
+pub async fn session() -> Session {
+    SessionBuilder::new().known_node(shared().await).build().await.unwrap()
 }

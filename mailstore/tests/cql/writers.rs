@@ -2,6 +2,7 @@
 //! has answered, all others read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mailstore::contract::{Chance, ModelLog, dump, mail_by_chance};
 use mailstore::cql::{CqlSettings, CqlStore};
@@ -14,6 +15,12 @@ use crate::server::{keyspace, settings, shared};
 const SEEDS: u64 = 4;
 /// No more than what is sent for the batch in which a writer is frozen.
 const BATCH_BYTES: usize = 40_000;
+/// Where a switch is stopped: about when it was announced, when it is made, and when it was made.
+const SWITCH_STOPS: [usize; 3] = [120, 280, 420];
+/// Whoever says nothing for so long has given up.
+const SILENT: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(50);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What the embedded body, the reference, makes of this log.
 pub async fn reference(log: &ModelLog, sweep: Option<&Retention>) -> Vec<String> {
@@ -145,6 +152,52 @@ async fn a_switch_is_seen_by_other_processes() {
     mail_by_chance(&log, &mut Chance::seeded(4), 20, 2);
     log.fold(&*other, &mut Chance::seeded(5)).await;
     assert_eq!(dump(&*one).await, reference(&log, None).await);
+}
+
+/// A process stops on its way to a switch, wherever that is. The others fold again once it has been silent, and when
+/// it goes on it changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_is_never_ended_keeps_nobody_from_folding() {
+    for stop in SWITCH_STOPS {
+        let mut chance = Chance::seeded(2000);
+        let log = ModelLog::default();
+        mail_by_chance(&log, &mut chance, 10, 2);
+        let settings = CqlSettings { abandoned_after: SILENT, ..narrow(&keyspace()).await };
+        let proxy = Proxy::start(shared().await).await;
+        let through_proxy = CqlSettings { nodes: vec![proxy.address.clone()], ..settings.clone() };
+        let other = CqlStore::open(&settings, "log").await.unwrap();
+        log.fold(&*other, &mut chance).await;
+        let stopping = CqlStore::open(&through_proxy, "log").await.unwrap();
+        let next = stopping.rebuild().await.unwrap();
+        log.fold(&*next, &mut chance).await;
+        proxy.close_after(stop);
+        let switch = tokio::spawn(async move { (stopping.switch().await, next) });
+        tokio::time::timeout(LIMIT, proxy.closed()).await.unwrap();
+        swept_in_the_end(&other).await;
+        mail_by_chance(&log, &mut chance, 10, 2);
+        log.fold(&*other, &mut chance).await;
+        proxy.open();
+        drop(switch.await.unwrap());
+        mail_by_chance(&log, &mut chance, 10, 2);
+        log.fold(&*other, &mut chance).await;
+        let expected = reference(&log, None).await;
+        assert_eq!(dump(&*other).await, expected, "stopped after {stop} bytes");
+        let next = other.rebuild().await.unwrap();
+        log.fold(&*next, &mut chance).await;
+        other.switch().await.unwrap();
+        assert_eq!(dump(&*other).await, expected, "stopped after {stop} bytes: a rebuild goes on as ever");
+    }
+}
+
+/// Refused as long as somebody may still be switching.
+async fn swept_in_the_end(store: &CqlStore) {
+    let swept = async {
+        while let Err(error) = store.sweep(&Retention::default()).await {
+            assert!(error.is_transient(), "{error}");
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, swept).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,9 +42,10 @@ pub struct RoutedEntry {
     pub starts_in_spam: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Folder {
+    #[default]
     Inbox,
     All,
     Spam,

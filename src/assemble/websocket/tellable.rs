@@ -5,10 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use accounts::Told;
 use bytes::Bytes;
+use eventlog::LogError;
 use mailstore::Entry;
 use schemas::event::MailRouted;
 use schemas::{EntryId, Event, MessageId, Position, Record, Topic, codec};
 use sinks::websocket::Rendered;
+use tokio::time::Instant;
 
 use super::feed::Feed;
 
@@ -18,8 +20,8 @@ const AFTER_ARRIVAL: Duration = Duration::from_millis(50);
 const AFTER_ANSWER: Duration = Duration::from_millis(10);
 /// Mail that arrived earlier was answered long ago.
 const FRESH: Duration = Duration::from_secs(2);
-/// One look at how far the store is; it is looked again and again.
-const SHOWN_LIMIT: Duration = Duration::from_secs(5);
+/// How long the store may take until it shows what is to be told.
+const SHOWN_LIMIT: Duration = Duration::from_secs(60);
 /// Between two tries to read a store that isn't available.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
 
@@ -68,7 +70,7 @@ impl Feed {
         }
     }
 
-    /// Waits until all of these may be told.
+    /// Waits until all of these may be told; a store that takes too long is a fault that may pass.
     pub async fn until_tellable(&self, plans: &[&Plan]) -> eventlog::Result<()> {
         if plans.is_empty() {
             return Ok(());
@@ -98,8 +100,14 @@ impl Feed {
         }
         places.sort_unstable();
         places.dedup();
+        let deadline = Instant::now() + SHOWN_LIMIT;
         for place in places {
-            while !self.shown.reach(place, SHOWN_LIMIT).await {}
+            if !self.shown.reach(place, deadline.saturating_duration_since(Instant::now())).await {
+                let Position { topic, partition, offset } = place;
+                let seconds = SHOWN_LIMIT.as_secs();
+                let text = format!("the store has not come to {topic}/{partition}/{offset} within {seconds} seconds");
+                return Err(LogError::Unavailable(text));
+            }
         }
         Ok(())
     }
@@ -158,7 +166,7 @@ impl Feed {
     /// `None`: a further try would be in vain.
     async fn store_failed(&self, error: &mailstore::StoreError) -> Option<()> {
         tracing::warn!(%error, "a message can't be read for websockets");
-        if !matches!(error, mailstore::StoreError::Unavailable(_)) || self.stop.is_cancelled() {
+        if !error.is_transient() || self.stop.is_cancelled() {
             return None;
         }
         tokio::time::sleep(STORE_PAUSE).await;

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::scripted::Scripted;
 
+const SCRIPT: &str = "cassandra";
+
 pub struct Cassandra(Scripted);
 
 /// The server that all tests share, host:port.
@@ -32,7 +34,12 @@ pub fn new_store(address: &str) -> String {
 impl Cassandra {
     /// One of this test's own, that may be frozen and killed.
     pub fn start() -> Self {
-        Self(Scripted::start("cassandra"))
+        Self(Scripted::start(SCRIPT))
+    }
+
+    /// A place where none is up yet, and where [`Scripted::start_again`] starts one.
+    pub fn absent() -> Self {
+        Self(Scripted::absent(SCRIPT))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use schemas::event::{Door, MailRaw};
+use schemas::{Event, MessageId, codec};
 
 /// A mail that can be told from every other by `token`; the same token and size make the same bytes.
 pub fn plain(token: &str, size_bytes: usize) -> Vec<u8> {
@@ -27,6 +29,27 @@ pub fn plain(token: &str, size_bytes: usize) -> Vec<u8> {
     }
     content.extend(format!("end of {token}\r\n").into_bytes());
     content
+}
+
+/// A mail as it stands on `mail.raw`: its id, and the record's value.
+pub fn raw(subject: &str, recipient: &str) -> (MessageId, Vec<u8>) {
+    let message_id = MessageId::from_parts(1_700_000_000_000, [subject.len() as u8; 10]);
+    let raw = MailRaw {
+        message_id: message_id.clone(),
+        arrived_at: 1_700_000_000_000,
+        door: Door::Smtp,
+        peer: None,
+        received_by: "mail.test".into(),
+        helo: None,
+        esmtp: true,
+        tls: None,
+        login: None,
+        mail_from: "sender@example.com".into(),
+        recipients: vec![recipient.to_owned()],
+        smtputf8: false,
+        content: plain(subject, 300),
+    };
+    (message_id, codec::encode(&Event::Raw(raw)).unwrap().to_vec())
 }
 
 /// Text, HTML with an image inside, and an attachment.

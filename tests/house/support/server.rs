@@ -257,9 +257,26 @@ impl Server {
 
     /// The process that serves, also when the program was started by another.
     pub fn pid(&self) -> u32 {
-        let text = fs::read_to_string(self.data.join("server.json")).unwrap();
-        let json: Value = serde_json::from_str(&text).unwrap();
-        u32::try_from(json["pid"].as_u64().unwrap()).unwrap()
+        u32::try_from(self.says_of_itself()["pid"].as_u64().unwrap()).unwrap()
+    }
+
+    fn says_of_itself(&self) -> Value {
+        serde_json::from_str(&fs::read_to_string(self.data.join("server.json")).unwrap()).unwrap()
+    }
+
+    /// What a path that needs no key says, whether or not this process runs the API.
+    pub fn probe(&self, path: &str) -> Answer {
+        let said = self.says_of_itself();
+        let address = said["http"].as_str().or(said["probes"].as_str()).unwrap().parse().unwrap();
+        http::request(address, "GET", path, &[], &[]).unwrap()
+    }
+
+    /// Records that stand on its partitions and were not handled yet, as its metrics say; `None` before they do.
+    pub fn lag_records(&self) -> Option<u64> {
+        let text = self.probe("/metrics").text();
+        let figures = text.lines().filter(|line| line.starts_with("postlog_log_group_lag_records{"));
+        let lags: Vec<u64> = figures.map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap()).collect();
+        (!lags.is_empty()).then(|| lags.iter().sum())
     }
 
     /// Dies as in a power cut, as far as a process can.
@@ -277,6 +294,14 @@ impl Server {
     pub fn wait(&mut self) -> ExitStatus {
         self.dead = true;
         eventually("the end of the server", || self.child.try_wait().unwrap())
+    }
+
+    /// What it says at `/metrics`, wherever it has that.
+    pub fn metrics(&self) -> String {
+        let text = fs::read_to_string(self.data.join("server.json")).unwrap();
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let address = json["http"].as_str().or(json["probes"].as_str()).expect("it serves one of the two");
+        http::request(address.parse().unwrap(), "GET", "/metrics", &[], &[]).unwrap().text()
     }
 
     pub fn log_text(&self) -> String {
@@ -323,7 +348,7 @@ fn tail(log: &Path) -> String {
 }
 
 /// What the program prints, line by line, as it prints it.
-fn lines_of(stdout: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+pub fn lines_of(stdout: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {

@@ -85,7 +85,9 @@ async fn a_writer_that_thaws_changes_nothing() {
         mail_by_chance(&log, &mut chance, 25, 1);
         let settings = narrow(&keyspace()).await;
         let proxy = Proxy::start(server.clone()).await;
-        let through_proxy = CqlSettings { nodes: vec![proxy.address.clone()], ..settings.clone() };
+        // It stands still for as long as the other one takes, however slow the machine is.
+        let nodes = vec![proxy.address.clone()];
+        let through_proxy = CqlSettings { nodes, request_limit: LIMIT, ..settings.clone() };
         let frozen = CqlStore::open(&through_proxy, "log").await.unwrap();
         log.fold(&*frozen, &mut chance).await;
         // What it is about to fold while it freezes.

@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     fn correction(number: u8, verdict: SpamVerdict) -> SpamCorrection {
-        let account = if number % 2 == 0 { "even" } else { "odd" }.to_owned();
+        let account = if number.is_multiple_of(2) { "even" } else { "odd" }.to_owned();
         SpamCorrection {
             message_id: MessageId::from_parts(0, [number; 10]),
             account: account.clone(),

@@ -45,6 +45,8 @@ use crate::{Bounds, Log, LogError, LogId, Member, Result, Shares, Starts, Tail, 
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait for room in the producer's queue before it is tried again.
 const QUEUE_WAIT: Duration = Duration::from_millis(1);
+/// How long to wait before a partition without a leader is asked again.
+const LEADER_WAIT: Duration = Duration::from_secs(1);
 
 /// A log on Kafka.
 pub struct KafkaLog {
@@ -84,10 +86,18 @@ impl KafkaLog {
         self.settings.max_record_bytes
     }
 
-    /// New partitions are without a leader for a moment; until then they can neither be read nor written.
+    /// New partitions are without a leader for a moment, on a busy broker for longer; until then they can neither be
+    /// read nor written.
     async fn wait_for_leaders(&self) -> Result<()> {
+        let deadline = Instant::now() + self.settings.start_timeout;
         for topic in Topic::ALL {
-            self.inquirer.bounds(topic, End::Written).await?;
+            while let Err(error) = self.inquirer.bounds(topic, End::Written).await {
+                if !error.is_transient() || Instant::now() >= deadline {
+                    return Err(error);
+                }
+                tracing::info!(%topic, %error, "waiting for leaders");
+                tokio::time::sleep(LEADER_WAIT).await;
+            }
         }
         Ok(())
     }

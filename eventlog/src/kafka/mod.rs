@@ -17,33 +17,31 @@ mod share;
 mod tail;
 mod topics;
 mod transactor;
+mod writer;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use futures::future::join_all;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::producer::FutureProducer;
-use rdkafka::producer::future_producer::DeliveryFuture;
 use schemas::{NewRecord, Position, Topic};
 
 use inquirer::{End, Inquirer};
 use names::Names;
-use queue::{Queue, Waiting};
 use said::Said;
 pub use settings::KafkaSettings;
+use writer::Writer;
 
 pub use client::client_fault;
 
-use crate::{Bounds, Log, LogError, LogId, Member, Result, Shares, Starts, Tail, metric};
+use crate::{Bounds, Log, LogError, LogId, Member, Result, Shares, Starts, Tail};
 
 /// How long a question to the broker may take.
 const ASK_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long to wait for room in the producer's queue before it is tried again.
+/// How long to wait for room in a producer's queue before it is tried again.
 const QUEUE_WAIT: Duration = Duration::from_millis(1);
 /// How long to wait before a partition without a leader is asked again.
 const LEADER_WAIT: Duration = Duration::from_secs(1);
@@ -53,8 +51,7 @@ pub struct KafkaLog {
     id: LogId,
     settings: Arc<KafkaSettings>,
     names: Arc<Names>,
-    producer: FutureProducer,
-    queue: Queue,
+    writer: Writer,
     inquirer: Arc<Inquirer>,
     admin: AdminClient<DefaultClientContext>,
 }
@@ -73,10 +70,10 @@ impl KafkaLog {
         let cluster = topics::wait_for_broker(&client, &settings).await?;
         let partitions = topics::ensure(&admin, &client, &names, &settings).await?;
         let inquirer = Arc::new(Inquirer::new(&settings, &names, client, partitions)?);
-        let producer: FutureProducer = settings.producer_config().create().map_err(convert::unavailable)?;
+        let writer = Writer::new(&settings, &names)?;
         // Topics of several installations may stand on one cluster, behind their prefixes.
         let id = if settings.prefix.is_empty() { cluster } else { format!("{cluster}/{}", settings.prefix) };
-        let log = Self { id: LogId(id), settings, names, producer, queue: Queue::default(), inquirer, admin };
+        let log = Self { id: LogId(id), settings, names, writer, inquirer, admin };
         log.wait_for_leaders().await?;
         Ok(Arc::new(log))
     }
@@ -101,54 +98,6 @@ impl KafkaLog {
         }
         Ok(())
     }
-
-    /// Hands one record to the producer, waiting for room in its queue no longer than for an acknowledgement.
-    async fn enqueue(&self, record: &NewRecord) -> Result<Sent<'_>> {
-        let deadline = Instant::now() + self.settings.message_timeout;
-        let mut sent = convert::to_kafka(&self.names, record);
-        loop {
-            match self.producer.send_result(sent) {
-                Ok(delivery) => {
-                    let waiting = self.queue.enter(convert::size_bytes(record));
-                    return Ok(Sent { delivery, _waiting: waiting });
-                }
-                Err((KafkaError::MessageProduction(Code::QueueFull), back)) if Instant::now() < deadline => {
-                    sent = back;
-                    tokio::time::sleep(QUEUE_WAIT).await;
-                }
-                Err((cause, _)) => return Err(self.undelivered(cause, record)),
-            }
-        }
-    }
-
-    async fn delivered(&self, record: &NewRecord, sent: Sent<'_>) -> Result<Position> {
-        let delivered = sent.delivery.await.map_err(|_| LogError::Unavailable("the producer has ended".to_owned()))?;
-        let delivery = delivered.map_err(|(cause, _)| self.undelivered(cause, record))?;
-        if delivery.offset < 0 {
-            // The broker had it already when it was sent anew, and does not say where.
-            return Err(LogError::Unavailable("a record was acknowledged without its place".to_owned()));
-        }
-        metrics::counter!(metric::APPENDED_RECORDS, "topic" => record.topic.name()).increment(1);
-        let size_bytes = convert::size_bytes(record) as u64;
-        metrics::counter!(metric::APPENDED_BYTES, "topic" => record.topic.name()).increment(size_bytes);
-        convert::position(record.topic, delivery.partition, delivery.offset)
-    }
-
-    fn undelivered(&self, cause: KafkaError, record: &NewRecord) -> LogError {
-        match cause.rdkafka_error_code() {
-            Some(Code::MessageSizeTooLarge) => LogError::TooLarge {
-                size_bytes: convert::size_bytes(record),
-                limit_bytes: self.settings.max_record_bytes,
-            },
-            _ => convert::unavailable(cause),
-        }
-    }
-}
-
-/// A record in the producer's hands.
-struct Sent<'a> {
-    delivery: DeliveryFuture,
-    _waiting: Waiting<'a>,
 }
 
 #[async_trait]
@@ -157,28 +106,12 @@ impl Log for KafkaLog {
         &self.id
     }
 
-    /// In a partition the records stand in their order. Several are no transaction: after a failure the first of them
-    /// may stand there.
     async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Position>> {
         for record in &records {
             self.inquirer.check_partition(record.topic, record.partition.unwrap_or(0))?;
             convert::check_size(record, self.settings.max_record_bytes)?;
         }
-        let mut sent = Vec::with_capacity(records.len());
-        let mut refused = None;
-        for record in &records {
-            match self.enqueue(record).await {
-                Ok(one) => sent.push(one),
-                Err(error) => {
-                    refused = Some(error);
-                    break;
-                }
-            }
-        }
-        // Whatever is in the queue comes to its end before the caller is told anything.
-        let answers = join_all(records.iter().zip(sent).map(|(record, sent)| self.delivered(record, sent))).await;
-        let positions = answers.into_iter().collect::<Result<Vec<Position>>>()?;
-        refused.map_or(Ok(positions), Err)
+        self.writer.append(&records).await
     }
 
     async fn join(&self, group: &str, topics: &[Topic]) -> Result<Box<dyn Member>> {

@@ -161,10 +161,10 @@ impl KafkaSettings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn settings() -> KafkaSettings {
+    pub fn settings() -> KafkaSettings {
         KafkaSettings {
             brokers: "127.0.0.1:9092".into(),
             prefix: String::new(),

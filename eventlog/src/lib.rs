@@ -94,7 +94,7 @@ pub trait Log: Send + Sync + 'static {
     fn id(&self) -> &LogId;
 
     /// Appends the records, in their order in each partition, and returns their places once they are durable and readable.
-    /// After a failure the embedded log has all or none of a partition's, and Kafka may have the first of them.
+    /// After a failure the embedded log has all or none of a partition's, and Kafka may have any of them.
     async fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Position>>;
 
     /// Joins a group as a reader of these topics, at the group's positions, or at the earliest record where it has none.

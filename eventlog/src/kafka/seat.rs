@@ -13,11 +13,13 @@ use tokio::time::Instant;
 use super::inquirer::Inquirer;
 use super::settings::SESSION_TIMEOUT;
 use super::{ASK_TIMEOUT, convert};
-use crate::Result;
+use crate::{LogError, Result};
 
 /// Past the session: for a member that is about to go, and a broker that takes its time to notice.
 const SLACK: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// States of a group whose members a broker knows.
+const KNOWN: [&str; 4] = ["Empty", "PreparingRebalance", "CompletingRebalance", "Stable"];
 /// The broker names a member after its seat and a uuid.
 const SUFFIX_BYTES: usize = "-00000000-0000-0000-0000-000000000000".len();
 
@@ -52,8 +54,13 @@ impl Seat {
     }
 }
 
+/// A broker that still loads its groups names none, or one without a state: that says nothing about who is in it.
 fn has_member(inquirer: &Inquirer, group: &str, instance: &str) -> Result<bool> {
     let found = inquirer.client().fetch_group_list(Some(group), ASK_TIMEOUT).map_err(convert::unavailable)?;
+    let Some(known) = found.groups().iter().find(|found| found.name() == group && KNOWN.contains(&found.state()))
+    else {
+        return Err(LogError::Unavailable(format!("the broker does not know the group {group} for now")));
+    };
     let is_it = |id: &str| id.strip_prefix(instance).is_some_and(|suffix| suffix.len() == SUFFIX_BYTES);
-    Ok(found.groups().iter().flat_map(|group| group.members()).any(|member| is_it(member.id())))
+    Ok(known.members().iter().any(|member| is_it(member.id())))
 }

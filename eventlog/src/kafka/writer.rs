@@ -3,7 +3,7 @@
 //! long the broker has been back, and nobody should have to restart a node for that.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -16,6 +16,9 @@ use super::queue::{Queue, Waiting};
 use super::settings::KafkaSettings;
 use super::{QUEUE_WAIT, convert};
 use crate::{LogError, Result, metric};
+
+/// How often it is looked whether somebody still waits for a producer that was put aside.
+const LET_GO_LOOK: Duration = Duration::from_millis(100);
 
 pub(super) struct Writer {
     settings: Arc<KafkaSettings>,
@@ -36,8 +39,8 @@ impl Writer {
         Ok(Self { settings: Arc::clone(settings), names: Arc::clone(names), producer, queue: Queue::default() })
     }
 
-    /// In a partition the records stand in their order. Several are no transaction: after a failure the first of them
-    /// may stand there.
+    /// In a partition the records stand in their order. Several are no transaction: after a failure any of them may
+    /// stand there.
     pub async fn append(&self, records: &[NewRecord]) -> Result<Vec<Position>> {
         // One producer for all of them: two have no order.
         let producer = self.producer();
@@ -108,19 +111,26 @@ impl Writer {
         Arc::clone(&self.producer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whoever still waits for it keeps it until then.
+    /// Whoever still waits for it has it until then.
     fn put_aside(&self, failed: &Arc<FutureProducer>, cause: &KafkaError) {
-        let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
-        if !Arc::ptr_eq(&producer, failed) {
+        if !Arc::ptr_eq(&self.producer(), failed) {
             return;
         }
-        match made(&self.settings) {
-            Ok(new) => {
-                tracing::warn!(%cause, "a producer got no acknowledgement in time: a new one takes its place");
-                *producer = new;
+        let new = match made(&self.settings) {
+            Ok(new) => new,
+            Err(error) => {
+                tracing::error!(%error, "no producer can be made in the place of one that failed");
+                return;
             }
-            Err(error) => tracing::error!(%error, "no producer can be made in the place of one that failed"),
-        }
+        };
+        let old = {
+            let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
+            // Another caller has been faster: then it is the new one that goes.
+            if Arc::ptr_eq(&producer, failed) { std::mem::replace(&mut *producer, new) } else { new }
+        };
+        tracing::warn!(%cause, "a producer got no acknowledgement in time: a new one takes its place");
+        let patience = self.settings.message_timeout * 2;
+        std::thread::spawn(move || let_go(old, patience));
     }
 }
 
@@ -128,10 +138,16 @@ fn made(settings: &KafkaSettings) -> Result<Arc<FutureProducer>> {
     settings.producer_config().create().map(Arc::new).map_err(convert::unavailable)
 }
 
+/// Closing a producer waits for the broker: on a thread where that may take its time, once nobody else has it.
+fn let_go(producer: Arc<FutureProducer>, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while Arc::strong_count(&producer) > 1 && Instant::now() < deadline {
+        std::thread::sleep(LET_GO_LOOK);
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use schemas::Topic;
 
     use super::super::settings::tests::settings;

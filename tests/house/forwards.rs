@@ -13,7 +13,6 @@ use crate::support::mail::plain;
 use crate::support::on_both_logs;
 use crate::support::receiver::Receiver;
 use crate::support::server::{House, KEY, OnLog, Server};
-use crate::support::websocket::{Listener, Said};
 
 on_both_logs!(
     a_mail_to_a_reserved_address_with_a_webhook_is_told_with_all_that_it_says,
@@ -21,8 +20,6 @@ on_both_logs!(
     whoever_is_told_may_ask_for_the_mail_at_once,
     what_was_due_to_a_dead_target_at_a_kill_arrives_under_the_ids_of_its_first_attempts,
     a_rebuild_and_a_start_tell_nobody,
-    a_new_webhook_is_told_of_stored_mail_in_the_order_of_its_arrival,
-    a_backfill_may_begin_behind_a_frame_that_a_websocket_showed,
     a_receiver_that_is_gone_switches_its_forward_off_and_what_is_due_waits,
     private_networks_are_not_called_and_the_refusal_names_the_setting,
     a_webhook_is_signed_with_its_secret_and_the_one_before_it,
@@ -31,7 +28,7 @@ on_both_logs!(
     forwards_are_seen_and_moved_by_their_owners_and_administrators_only,
 );
 
-fn reserve(server: &Server, address: &str, settings: &Value) -> Value {
+pub fn reserve(server: &Server, address: &str, settings: &Value) -> Value {
     server.change("POST", &format!("/api/addresses/{address}"), settings)
 }
 
@@ -42,7 +39,7 @@ fn events(server: &Server, topic: &str) -> Vec<Value> {
 }
 
 /// Waits until every delivery that was ever due has ended.
-fn all_ended(server: &Server) {
+pub fn all_ended(server: &Server) {
     eventually("nothing is due", || {
         let mut due = BTreeMap::new();
         for event in events(server, "forward.due") {
@@ -71,7 +68,7 @@ fn a_mail_to_a_reserved_address_with_a_webhook_is_told_with_all_that_it_says(log
 }
 
 /// The forward of this kind that one of these rules names.
-fn forward(server: &Server, kind: &str, rule: &str) -> String {
+pub fn forward(server: &Server, kind: &str, rule: &str) -> String {
     let listed = server.json("/api/forwards");
     let is_it = |one: &&Value| one["kind"] == kind && one["rules"].as_array().unwrap().contains(&json!(rule));
     listed.as_array().unwrap().iter().find(is_it).expect("the forward is listed")["_id"].as_str().unwrap().to_owned()
@@ -197,62 +194,6 @@ fn a_rebuild_and_a_start_tell_nobody(log: OnLog) {
     server.inbox_of("nobody@example.org", 1);
     assert_eq!(last(&server), before, "nothing became due");
     assert_eq!(receiver.calls().len(), 20);
-}
-
-fn a_new_webhook_is_told_of_stored_mail_in_the_order_of_its_arrival(log: OnLog) {
-    const MAILS: usize = 120;
-    // The order of arrival is that of one partition.
-    let house = House::with_partitions_on(log, 1);
-    let server = house.start();
-    reserve(&server, "late@example.org", &Value::Null);
-    let mut smtp = server.smtp();
-    let sent: Vec<String> = (0..MAILS)
-        .map(|number| {
-            let mail = plain(&format!("late{number}"), 400);
-            smtp.send("sender@example.com", &["late@example.org"], &mail).unwrap().queued_as()
-        })
-        .collect();
-    server.deliver(&["nobody@example.org"], &plain("another", 400));
-    server.inbox_of("late@example.org", MAILS);
-    let receiver = Receiver::new();
-    let webhook = json!({"webhook": receiver.url("/"), "webhookOrdered": true, "webhookPayload": "thin"});
-    server.change("PUT", "/api/addresses/late@example.org", &webhook);
-    let told_at_arrival = server.deliver(&["late@example.org"], &plain("last", 400));
-    receiver.called(1);
-    all_ended(&server);
-    let id = forward(&server, "webhook", "late@example.org");
-    let dry = house.run(&["forward", "backfill", &id, "--from", "earliest", "--dry-run"]);
-    assert!(String::from_utf8_lossy(&dry.stdout).contains(&format!("{MAILS} mails would be told")));
-    assert_eq!(receiver.calls().len(), 1);
-    let run = house.run(&["forward", "backfill", &id, "--from", "earliest"]);
-    assert!(String::from_utf8_lossy(&run.stdout).contains(&format!("{MAILS} mails will be told")));
-    let calls = receiver.called(MAILS + 1);
-    all_ended(&server);
-    let told: Vec<String> =
-        calls.iter().map(|call| call.json()["_id"].as_str().unwrap().trim_end_matches("-0").to_owned()).collect();
-    assert_eq!(told[0], told_at_arrival);
-    assert_eq!(told[1..], sent);
-    assert_eq!(receiver.calls().len(), MAILS + 1);
-}
-
-fn a_backfill_may_begin_behind_a_frame_that_a_websocket_showed(log: OnLog) {
-    let house = House::on(log);
-    let server = house.start();
-    reserve(&server, "ann@example.org", &json!({"enablews": true}));
-    let mut listener = Listener::greeted(&server, "ann@example.org");
-    server.deliver(&["ann@example.org"], &plain("seen", 400));
-    let Said::Frame(frame) = listener.next() else { panic!("the socket was closed") };
-    let later = server.deliver(&["ann@example.org"], &plain("later", 400));
-    server.inbox_of("ann@example.org", 2);
-    let receiver = Receiver::new();
-    server.change("PUT", "/api/addresses/ann@example.org", &json!({"webhook": receiver.url("/")}));
-    let id = forward(&server, "webhook", "ann@example.org");
-    house.run(&["forward", "backfill", &id, "--from", frame["cursor"].as_str().unwrap()]);
-    all_ended(&server);
-    let told: Vec<Value> = receiver.calls().iter().map(|call| call.json()["_id"].clone()).collect();
-    assert_eq!(told, [json!(format!("{later}-0"))]);
-    let refused = house.command(&["forward", "backfill", &id, "--from", "nonsense"]).output().unwrap();
-    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("cursor"));
 }
 
 fn a_receiver_that_is_gone_switches_its_forward_off_and_what_is_due_waits(log: OnLog) {

@@ -4,6 +4,7 @@
 //! how often a process of every stage is killed (once without it).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail")]
 
+mod backfill;
 mod classifier;
 mod command_line;
 mod compose;

@@ -55,6 +55,7 @@ lint:
 	@scripts/need $(BUILD)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --features $(SUITES) -- -D warnings
+	cargo clippy --package postlog --no-default-features --locked -- -D warnings
 
 fmt:
 	@scripts/need rust

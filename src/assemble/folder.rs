@@ -59,7 +59,10 @@ fn open_embedded(settings: &Settings, log: EmbeddedSettings) -> anyhow::Result<(
 }
 
 /// The store that lies with others, where one is named.
-async fn open_elsewhere(settings: &Settings, log_id: &str) -> anyhow::Result<Option<OwnStore>> {
+async fn open_elsewhere(
+    settings: &Settings,
+    #[cfg_attr(not(feature = "cql"), expect(unused_variables, reason = "the own store is opened later"))] log_id: &str,
+) -> anyhow::Result<Option<OwnStore>> {
     match &settings.store {
         _ if !settings.stages.need_store() => Ok(None),
         StoreSettings::Embedded => Ok(None),

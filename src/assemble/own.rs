@@ -23,7 +23,6 @@ pub enum OwnLog {
 #[derive(Clone)]
 pub enum OwnStore {
     /// Nothing is shown here, and nobody told.
-    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "the embedded log always has one"))]
     None,
     Embedded(Arc<EmbeddedStore>),
     #[cfg(feature = "cql")]
